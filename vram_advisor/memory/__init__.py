@@ -1,0 +1,1 @@
+"""Bytes: what is alive in which phase, and why."""

@@ -1,0 +1,1 @@
+"""Bytes, intervals and array helpers: the ground floor."""
