@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Attention, Block, Mlp, NormKind
-from vram_advisor.memory.tape import Buffer, Tape, Value
+from vram_advisor.memory.tape import Tape, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,11 @@ class Numerics:
     """A padding mask reaches the attention."""
     dequantize: bool = True
     """The 4-bit forward pass makes a 16-bit copy of the weight (more than 512 rows)."""
-    input_needs_grad: bool = True
+    dora: bool = False
+    norm_kernel: str = "framework"
+    mlp_kernel: str = "framework"
+    lora_kernel: str = "framework"
+    linear_experts: bool = False
 
     def targeted(self, module: str) -> bool:
         """Whether a module carries an adapter."""
@@ -52,7 +57,7 @@ class LayerTape(Tape):
     def __init__(self, numerics: Numerics, keep_gradients: bool = True) -> None:
         super().__init__(keep_gradients)
         self.numerics = numerics
-        self.autocast_copies: list[Buffer] = []
+        self.autocast_copies: list[Amount] = []
         """16-bit copies of trained weights that stay until autocast exits."""
 
     # -- elementary operations
@@ -81,7 +86,7 @@ class LayerTape(Tape):
         """The copy that autocast makes of an fp32 weight; of trained weights it is kept until autocast exits."""
         n = self.numerics
         assert n.autocast is not None
-        gradient = [Buffer(f"gradient of {label}", "one", numel, 4, "gradient")] if trained else []
+        gradient = [Amount(f"gradient of {label}", "one", numel, 4, "gradient")] if trained else []
         copy = self.record(f"{label} in 16 bit", [], "one", numel, n.autocast, parameters=gradient, kind="weight copy")
         if trained:
             self.autocast_copies.append(copy.buffer)
@@ -93,7 +98,7 @@ class LayerTape(Tape):
         numel = in_features * out_features
         inputs: list[Value] = []
         saved: list[Value] = []
-        gradient: list[Buffer] = []
+        gradient: list[Amount] = []
         out = itemsize
         weight: Value | None = None
         if n.autocast is not None:
@@ -108,12 +113,12 @@ class LayerTape(Tape):
             inputs = [x]
             if trained:
                 saved = [x]
-                gradient = [Buffer(f"gradient of {label} weight", "one", numel, itemsize, "gradient")]
+                gradient = [Amount(f"gradient of {label} weight", "one", numel, itemsize, "gradient")]
         return self.record(f"{label} output", inputs, x.rows, out_features, out, saved=saved, parameters=gradient, gradient_is_view=True)
 
     def dropout(self, x: Value, label: str) -> Value:
         """CUDA dropout keeps a mask of one byte per element."""
-        mask = Buffer(f"{label} dropout mask", x.rows, x.width, 1, "activation")
+        mask = Amount(f"{label} dropout mask", x.rows, x.width, 1, "activation")
         return self.record(f"{label} after dropout", [x], x.rows, x.width, x.itemsize, saved=[mask])
 
     # -- norms
@@ -127,14 +132,14 @@ class LayerTape(Tape):
             return self.layer_norm(x, label, kind, trained, groups)
         entered = x.itemsize
         x32 = self.cast(x, 4, f"{label} input in fp32")
-        square = Buffer(f"{label} squares", x.rows, x.width, 4, "workspace")
-        wide = [Buffer(f"{label} gradient temporaries", x.rows, x.width, 4, "workspace") for _ in range(3)]
+        square = Amount(f"{label} squares", x.rows, x.width, 4, "workspace")
+        wide = [Amount(f"{label} gradient temporaries", x.rows, x.width, 4, "workspace") for _ in range(3)]
         variance = self.record(f"{label} variance", [x32], x.rows, groups, 4, saved=[x32], temporaries=[square], backward_temporaries=wide)
         rstd = self.record(f"{label} 1/rms", [variance], x.rows, groups, 4, save_output=True)
         y32 = self.record(f"{label} normed in fp32", [x32, rstd], x.rows, x.width, 4, saved=[x32, rstd], backward_temporaries=wide[:1])
         y = self.cast(y32, entered, f"{label} normed")
-        gradient = [Buffer(f"gradient of {label} weight", "one", width, n.norm_weight, "gradient")] if trained else []
-        product = [Buffer(f"{label} weight product", x.rows, x.width, max(y.itemsize, n.norm_weight), "workspace")] if trained else []
+        gradient = [Amount(f"gradient of {label} weight", "one", width, n.norm_weight, "gradient")] if trained else []
+        product = [Amount(f"{label} weight product", x.rows, x.width, max(y.itemsize, n.norm_weight), "workspace")] if trained else []
         out = self.record(
             f"{label} output", [y], x.rows, x.width, max(y.itemsize, n.norm_weight),
             saved=[y] if trained else [], parameters=gradient, backward_temporaries=product,
@@ -147,9 +152,9 @@ class LayerTape(Tape):
         n = self.numerics
         if n.autocast is not None:
             x = self.cast(x, 4, f"{label} input in fp32")
-        statistics = Buffer(f"{label} mean and 1/std", x.rows, 2 * groups, 4, "activation")
+        statistics = Amount(f"{label} mean and 1/std", x.rows, 2 * groups, 4, "activation")
         count = {"layer": 2, "layer_no_bias": 1}.get(kind, 0)
-        gradient = [Buffer(f"gradient of {label} weight", "one", count * x.width // groups, n.norm_weight, "gradient")] if trained else []
+        gradient = [Amount(f"gradient of {label} weight", "one", count * x.width // groups, n.norm_weight, "gradient")] if trained else []
         return self.record(f"{label} output", [x], x.rows, x.width, x.itemsize, saved=[x, statistics], parameters=gradient)
 
     # -- linear layers
@@ -187,8 +192,8 @@ class LayerTape(Tape):
         numel = x.width * out_features
         compute = 2
         x = self.cast(x, compute, f"{module} input in 16 bit")
-        copy = Buffer(f"{module} dequantised weight", "one", numel, compute, "workspace")
-        scales = Buffer(f"{module} dequantised scales", "one", 2 * numel // 64, 4, "workspace")
+        copy = Amount(f"{module} dequantised weight", "one", numel, compute, "workspace")
+        scales = Amount(f"{module} dequantised scales", "one", 2 * numel // 64, 4, "workspace")
         forward = [copy, scales] if n.dequantize else []
         out = self.record(
             f"{module} output", [x], x.rows, out_features, compute,
@@ -202,8 +207,8 @@ class LayerTape(Tape):
         """Rotary embedding: x * cos + rotate_half(x) * sin, with cos and sin of ``itemsize``."""
         wide = max(x.itemsize, itemsize)
         first = self.record(f"{label} * cos", [x], x.rows, x.width, wide)
-        negative = Buffer(f"{label} negated half", x.rows, x.width // 2, x.itemsize, "workspace")
-        slices = Buffer(f"{label} slice gradient", x.rows, x.width, x.itemsize, "workspace")
+        negative = Amount(f"{label} negated half", x.rows, x.width // 2, x.itemsize, "workspace")
+        slices = Amount(f"{label} slice gradient", x.rows, x.width, x.itemsize, "workspace")
         half = self.record(
             f"{label} rotated half", [x], x.rows, x.width, x.itemsize, temporaries=[negative], backward_temporaries=[slices]
         )
@@ -269,17 +274,17 @@ class LayerTape(Tape):
             v = self.repeat(v, "value", a.output_size, a)
         if n.attention == "math":
             return self.eager(q, k, v, a, kernel=True)
-        statistics = Buffer("attention log-sum-exp", "T", heads, 4, "activation")
+        statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
         padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
-        work: list[Buffer] = []
-        saved: list[Value | Buffer] = [q, k, v, statistics]
+        work: list[Amount] = []
+        saved: list[Value | Amount] = [q, k, v, statistics]
         if n.attention == "flash" and not n.padded:
-            work = [Buffer("flash attention dq accumulator", "T128", heads * padded, 4, "workspace"),
-                    Buffer("flash attention softmax sums", "T128", heads, 4, "workspace")]  # fmt: skip
+            work = [Amount("flash attention dq accumulator", "T128", heads * padded, 4, "workspace"),
+                    Amount("flash attention softmax sums", "T128", heads, 4, "workspace")]  # fmt: skip
             if a.num_key_value_heads != heads:
-                work.append(Buffer("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
+                work.append(Amount("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
         elif n.padded:
-            saved.append(Buffer("attention mask as numbers", "Q", 1, q.itemsize, "activation"))
+            saved.append(Amount("attention mask as numbers", "Q", 1, q.itemsize, "activation"))
         return self.record(
             "attention output", [q, k, v], q.rows, a.output_size, compute, saved=saved, save_output=True, backward_temporaries=work
         )

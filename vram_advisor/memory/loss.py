@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.layers import LayerTape, Numerics
-from vram_advisor.memory.tape import Buffer, Profile, Value
+from vram_advisor.memory.tape import Profile, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class HeadHabits:
     """accelerate turns returned logits into fp32 (mixed precision in the Trainer)."""
     head_itemsize: int = 2
     """Item size of the output layer's weight [B]: 4 after kbit preparation."""
+    logits_form: str = "v5"
+    """How transformers of one era turns logits into a loss (``domain.recipe``)."""
+    train_head: bool = False
+    one_sequence: bool = True
+    """A single sequence: slices of its logits are contiguous and not copied."""
 
 
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
@@ -34,7 +40,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     """Play the part of the step behind the last layer."""
     tape = LayerTape(numerics, keep_gradients)
     h, v = model.hidden_size, model.vocab_size
-    trained = numerics.train_base
+    trained = habits.train_head
     hidden = tape.record("last hidden states", [], "T", h, numerics.stream, differentiable=True, needs_grad=True)
     normed = tape.norm(hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
@@ -49,15 +55,15 @@ def _tiles(tape: LayerTape, hidden: Value, vocab: int, trained: bool) -> Value:
     """The output layer fused with the loss, on tiles; gradients are summed in fp32."""
     n = tape.numerics
     compute = n.autocast or hidden.itemsize
-    tile = Buffer("logits of one tile", "C", min(vocab, TILE_COLUMNS), compute, "logits")
-    rows = Buffer("statistics of the loss per token", "T", 10, 4, "logits")
-    saved_rows = Buffer("log-sum-exp per token", "T", 4, 4, "logits")
-    total = Buffer("gradient of hidden states in fp32", "T", hidden.width, 4, "gradient")
+    tile = Amount("logits of one tile", "C", min(vocab, TILE_COLUMNS), compute, "logits")
+    rows = Amount("statistics of the loss per token", "T", 10, 4, "logits")
+    saved_rows = Amount("log-sum-exp per token", "T", 4, 4, "logits")
+    total = Amount("gradient of hidden states in fp32", "T", hidden.width, 4, "gradient")
     work = [tile, total]
-    parameters: list[Buffer] = []
+    parameters: list[Amount] = []
     if trained:
-        work.append(Buffer("gradient of the output layer in fp32", "one", vocab * hidden.width, 4, "gradient"))
-        parameters.append(Buffer("gradient of the output layer", "one", vocab * hidden.width, n.weight, "gradient"))
+        work.append(Amount("gradient of the output layer in fp32", "one", vocab * hidden.width, 4, "gradient"))
+        parameters.append(Amount("gradient of the output layer", "one", vocab * hidden.width, n.weight, "gradient"))
     logprobs = tape.record(
         "log-probabilities", [hidden], "T", 1, 4,
         saved=[hidden, saved_rows], temporaries=[tile, rows], backward_temporaries=work, parameters=parameters,

@@ -17,54 +17,15 @@ Rules played (PyTorch: ``torch/csrc/autograd/engine.cpp``, ``input_buffer.cpp``,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-SYMBOLS = ("one", "s", "T", "T128", "Q", "ss", "C")
-"""What sizes are linear in: a constant, sequence length, tokens, tokens with each sequence rounded up to 128,
-micro batch x length squared, length squared, rows of one chunk of the loss."""
-
-Size = tuple[int, ...]
-ZERO: Size = (0,) * len(SYMBOLS)
-_INDEX = {name: i for i, name in enumerate(SYMBOLS)}
-
-
-def size(rows: str, nbytes: int) -> Size:
-    """``nbytes`` [B] for each of ``rows``."""
-    i = _INDEX[rows]
-    return ZERO[:i] + (nbytes,) + ZERO[i + 1 :]
-
-
-def plus(a: Size, b: Size) -> Size:
-    """Sum of two sizes."""
-    return tuple(map(int.__add__, a, b))
-
-
-def minus(a: Size, b: Size) -> Size:
-    """Difference of two sizes."""
-    return tuple(map(int.__sub__, a, b))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Buffer:
-    """One allocation: ``rows`` x ``width`` elements of ``itemsize`` bytes."""
-
-    label: str
-    rows: str
-    width: int
-    itemsize: int
-    kind: str
-    """activation, gradient, logits, workspace."""
-    size: Size = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", size(self.rows, self.width * self.itemsize))
-
+from vram_advisor.domain.amount import ZERO, Amount, Size, minus, plus
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
     """A tensor in the recording: a view of a buffer, with the shape that its gradient will have."""
 
-    buffer: Buffer
+    buffer: Amount
     rows: str
     width: int
     itemsize: int
@@ -78,10 +39,10 @@ class Operation:
     name: str
     inputs: tuple[Value, ...]
     output: Value | None
-    saved: tuple[Buffer, ...]
-    temporaries: tuple[Buffer, ...]
-    backward_temporaries: tuple[Buffer, ...]
-    parameters: tuple[Buffer, ...]
+    saved: tuple[Amount, ...]
+    temporaries: tuple[Amount, ...]
+    backward_temporaries: tuple[Amount, ...]
+    parameters: tuple[Amount, ...]
     """Gradients of the weights that the operation trains."""
     passes_gradient: bool
     """The gradient of the output is handed to the inputs without a copy (addition, views)."""
@@ -96,7 +57,7 @@ class Moment:
     """Buffers that are alive together."""
 
     size: Size
-    buffers: tuple[Buffer, ...]
+    amounts: tuple[Amount, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +83,17 @@ class _Live:
     """The set of buffers alive now, with the moments that no other moment covers."""
 
     def __init__(self) -> None:
-        self.alive: dict[Buffer, int] = {}
+        self.alive: dict[Amount, int] = {}
         self.total = ZERO
         self.moments: list[Moment] = []
 
-    def take(self, buffer: Buffer) -> None:
+    def take(self, buffer: Amount) -> None:
         owners = self.alive.get(buffer, 0)
         self.alive[buffer] = owners + 1
         if not owners:
             self.total = plus(self.total, buffer.size)
 
-    def free(self, buffer: Buffer) -> None:
+    def free(self, buffer: Amount) -> None:
         owners = self.alive[buffer] - 1
         if owners:
             self.alive[buffer] = owners
@@ -155,13 +116,13 @@ class Tape:
 
     def __init__(self, keep_gradients: bool = True) -> None:
         self.operations: list[Operation] = []
-        self.holds: dict[Buffer, int] = {}
+        self.holds: dict[Amount, int] = {}
         self.keep_gradients = keep_gradients
         """False where gradients of an earlier micro batch are there already: new ones are added and freed."""
 
     def value(self, label: str, rows: str, width: int, itemsize: int, needs_grad: bool, kind: str = "activation") -> Value:
         """A tensor that exists before the recording starts."""
-        return Value(Buffer(label, rows, width, itemsize, kind), rows, width, itemsize, needs_grad)
+        return Value(Amount(label, rows, width, itemsize, kind), rows, width, itemsize, needs_grad)
 
     def record(
         self,
@@ -171,11 +132,11 @@ class Tape:
         width: int,
         itemsize: int,
         *,
-        saved: Iterable[Value | Buffer] = (),
+        saved: Iterable[Value | Amount] = (),
         save_output: bool = False,
-        temporaries: Iterable[Buffer] = (),
-        backward_temporaries: Iterable[Buffer] = (),
-        parameters: Iterable[Buffer] = (),
+        temporaries: Iterable[Amount] = (),
+        backward_temporaries: Iterable[Amount] = (),
+        parameters: Iterable[Amount] = (),
         view: bool = False,
         slices: bool = False,
         passes_gradient: bool = False,
@@ -192,7 +153,7 @@ class Tape:
         """
         params = tuple(parameters)
         needs = needs_grad or (differentiable and (bool(params) or any(v.needs_grad for v in inputs)))
-        buffer = inputs[0].buffer if view else Buffer(name, rows, width, itemsize, kind)
+        buffer = inputs[0].buffer if view else Amount(name, rows, width, itemsize, kind)
         output = Value(buffer, rows, width, itemsize, needs)
         kept = tuple(v.buffer if isinstance(v, Value) else v for v in saved) if needs else ()
         if save_output and needs:
@@ -212,7 +173,7 @@ class Tape:
         """The Python variables that held these values go out of scope here."""
         self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False))
 
-    def profile(self, source: Value | None, result: Value, gradient: Buffer | None) -> Profile:
+    def profile(self, source: Value | None, result: Value, gradient: Amount | None) -> Profile:
         """Play the recording.
 
         Args:
@@ -239,10 +200,10 @@ class Tape:
             kept,
         )
 
-    def _forward(self, source: Value | None, result: Value, saving: bool, start: Sequence[Buffer] = (), stop: int | None = None) -> _Live:
+    def _forward(self, source: Value | None, result: Value, saving: bool, start: Sequence[Amount] = (), stop: int | None = None) -> _Live:
         # Frames that early stopping leaves by an exception hold their variables until then.
         operations = self.operations
-        last: dict[Buffer, int] = {}
+        last: dict[Amount, int] = {}
         for i, operation in enumerate(operations):
             for v in operation.inputs:
                 last[v.buffer] = i
@@ -253,8 +214,8 @@ class Tape:
         live = _Live()
         for buffer in start:
             live.take(buffer)
-        born: set[Buffer] = {source.buffer} if source is not None else set()
-        ends: dict[int, list[Buffer]] = {}
+        born: set[Amount] = {source.buffer} if source is not None else set()
+        ends: dict[int, list[Amount]] = {}
         for buffer, i in last.items():
             ends.setdefault(i, []).append(buffer)
         for i, operation in enumerate(operations[:stop]):
@@ -278,7 +239,7 @@ class Tape:
                     live.free(buffer)
         return live
 
-    def _backward(self, source: Value | None, result: Value, gradient: Buffer | None, live: _Live | None = None) -> _Live:
+    def _backward(self, source: Value | None, result: Value, gradient: Amount | None, live: _Live | None = None) -> _Live:
         if live is None:
             live = _Live()
             for operation in self.operations:
@@ -287,8 +248,8 @@ class Tape:
                         live.take(buffer)
             if gradient is not None:
                 live.take(gradient)
-        waiting: dict[Value, Buffer] = {}
-        views: set[Buffer] = set()
+        waiting: dict[Value, Amount] = {}
+        views: set[Amount] = set()
         if gradient is not None:
             waiting[result] = gradient
         live.note()
@@ -305,7 +266,7 @@ class Tape:
                 continue
             for buffer in operation.backward_temporaries:
                 live.take(buffer)
-            new: list[tuple[Value, Buffer]] = []
+            new: list[tuple[Value, Amount]] = []
             for v in operation.inputs:
                 if not v.needs_grad:
                     continue
@@ -316,7 +277,7 @@ class Tape:
                     live.take(arrived)
                     new.append((v, arrived))
                 else:
-                    grad = Buffer(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
+                    grad = Amount(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
                     live.take(grad)
                     new.append((v, grad))
                     if operation.gradient_is_view:
@@ -341,7 +302,7 @@ class Tape:
                 elif live.alive[old] == 1 and old not in views:
                     live.free(grad)
                 else:
-                    total = Buffer(old.label, v.rows, v.width, v.itemsize, "gradient")
+                    total = Amount(old.label, v.rows, v.width, v.itemsize, "gradient")
                     live.take(total)
                     live.note()
                     live.free(old)
@@ -349,11 +310,11 @@ class Tape:
                     waiting[v] = total
         return live
 
-    def _before_first_saved(self, source: Value | None, result: Value, gradient: Buffer | None) -> tuple[Buffer, ...]:
+    def _before_first_saved(self, source: Value | None, result: Value, gradient: Amount | None) -> tuple[Amount, ...]:
         """Gradients alive when the backward pass first asks for a saved buffer: that starts the second forward pass."""
         if gradient is None:
             return ()
-        waiting: dict[Value, Buffer] = {result: gradient}
+        waiting: dict[Value, Amount] = {result: gradient}
         for operation in reversed(self.operations):
             output = operation.output
             if output is None or output not in waiting:
@@ -364,11 +325,11 @@ class Tape:
             for v in operation.inputs:
                 if v.needs_grad:
                     same = operation.passes_gradient or (operation.casts_gradient and v.itemsize == output.itemsize)
-                    new = arrived if same else Buffer(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
+                    new = arrived if same else Amount(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
                     waiting.setdefault(v, new)
         return tuple(dict.fromkeys(waiting.values()))
 
-    def _recompute(self, source: Value | None, result: Value, gradient: Buffer | None) -> _Live:
+    def _recompute(self, source: Value | None, result: Value, gradient: Amount | None) -> _Live:
         # Non-reentrant checkpointing stops the second forward pass once the last saved buffer is back
         # (torch/utils/checkpoint.py, early_stop): inputs are packed before the operation allocates its output.
         stop = 0
@@ -380,6 +341,6 @@ class Tape:
         again = self._backward(source, result, gradient)
         for moment in again.moments:
             live.total = moment.size
-            live.alive = dict.fromkeys(moment.buffers, 1)
+            live.alive = dict.fromkeys(moment.amounts, 1)
             live.note()
         return live

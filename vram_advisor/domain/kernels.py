@@ -1,0 +1,75 @@
+"""Attention implementations and ways to compute the loss: one row each, with what is known about it."""
+
+from dataclasses import dataclass
+
+from vram_advisor.domain.quantization import Evidence
+from vram_advisor.units.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionKernel:
+    """An attention implementation by the name transformers uses."""
+
+    name: str
+    kernel: str
+    """flash, efficient, math or eager: what the memory model plays."""
+    evidence: Evidence
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossKernel:
+    """A way from hidden states to the loss."""
+
+    name: str
+    title: str
+    evidence: Evidence
+    source: str
+    form: str = "logits"
+    """logits: all logits at once; chunked: some rows at a time; tiles: the output layer fused with the loss."""
+
+
+ATTENTION: dict[str, AttentionKernel] = {
+    row.name: row
+    for row in (
+        AttentionKernel("sdpa", "flash", "measured", "transformers integrations/sdpa_attention.py: flash where there is no mask"),
+        AttentionKernel("flash_attention_2", "flash", "traced", "flash-attn csrc/flash_attn/flash_api.cpp"),
+        AttentionKernel("sdpa_efficient", "efficient", "traced", "ATen native/transformers/cuda/attention.cu"),
+        AttentionKernel("sdpa_math", "math", "traced", "ATen native/transformers/attention.cpp"),
+        AttentionKernel("eager", "eager", "traced", "transformers models/llama/modeling_llama.py eager_attention_forward"),
+    )
+}
+
+LOSSES: dict[str, LossKernel] = {
+    row.name: row
+    for row in (
+        LossKernel("standard", "cross entropy over all logits", "traced", "transformers loss/loss_utils.py"),
+        LossKernel("chunked", "cross entropy in chunks of rows", "measured", "output layer and loss per chunk of 512 tokens", "chunked"),
+        LossKernel("liger", "Liger fused linear cross entropy", "measured", "liger_kernel ops/fused_linear_cross_entropy.py", "liger"),
+        LossKernel("unsloth", "fused cross entropy over 16-bit logits", "measured", "unsloth kernels/cross_entropy_loss.py", "fused"),
+        LossKernel("trl_fused_head", "TRL fused output layer", "traced", "trl kernels/chunked_logprob.py", "tiles"),
+        LossKernel("cut_cross_entropy", "cut cross entropy", "read in source", "cut_cross_entropy: no logits are stored", "tiles"),
+    )
+}
+
+
+def loss_kernel(name: str) -> LossKernel:
+    """The row of a loss.
+
+    Raises:
+        BadInput: no such loss.
+    """
+    if name not in LOSSES:
+        raise BadInput(f"--loss {name} is not known: use one of {', '.join(LOSSES)}.")
+    return LOSSES[name]
+
+
+def attention_kernel(name: str) -> AttentionKernel:
+    """The row of an attention implementation.
+
+    Raises:
+        BadInput: no such implementation.
+    """
+    if name not in ATTENTION:
+        raise BadInput(f"--attn-implementation {name} is not known: use one of {', '.join(ATTENTION)}.")
+    return ATTENTION[name]

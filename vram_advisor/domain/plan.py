@@ -1,0 +1,97 @@
+"""What is asked (Workload) and what may be changed to make it fit (Plan).
+
+A field is declared once here: it is the command-line option, the JSON key, the entry of the JSON Schema and the row of
+a form. ``None`` in a plan means that the recipe decides; ``resolved`` fills it in.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from vram_advisor.units.record import Record
+
+Method = Literal["inference", "lora", "qlora", "dora", "full"]
+Objective = Literal["sft", "dpo", "orpo", "kto"]
+Checkpointing = Literal["none", "full", "selective", "offload"]
+Sharding = Literal["none", "ddp", "fsdp_full", "fsdp_grad_op", "zero1", "zero2", "zero3"]
+Runtime = Literal["transformers", "vllm"]
+
+LARGEST = 2**40
+"""No count of tokens or sequences is larger."""
+
+
+class Workload(Record):
+    """What the user asks for."""
+
+    method: Method = "inference"
+    """What is done with the model: inference, or a fine-tune by LoRA, QLoRA, DoRA or of all weights."""
+    objective: Objective = "sft"
+    """Training objective; dpo, orpo and kto train on pairs."""
+    sequence_length: int = Field(2048, ge=1, le=LARGEST)
+    """Tokens of one training sequence."""
+    micro_batch_size: int = Field(1, ge=1, le=LARGEST)
+    """Sequences per GPU in one forward pass."""
+    gradient_accumulation_steps: int = Field(1, ge=1, le=LARGEST)
+    """Micro batches per optimizer step."""
+    padding: Literal["none", "padded"] = "none"
+    """none: sequences are packed or equally long; padded: a padding mask reaches the attention."""
+    context_length: int = Field(4096, ge=1, le=LARGEST)
+    """Tokens that the KV cache holds per sequence at inference."""
+    num_sequences: int = Field(1, ge=1, le=LARGEST)
+    """Sequences served together at inference."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether the workload is a fine-tune."""
+        return self.method != "inference"
+
+
+class Plan(Record):
+    """The levers."""
+
+    recipe: str = "transformers-peft"
+    """Training stack whose habits apply."""
+    quantization: str = "bf16"
+    """How the base weights are stored."""
+    lora_r: int = Field(16, ge=1, le=2**20)
+    """Rank of the adapters."""
+    lora_alpha: float = 32
+    """Scale of the adapters; no effect on memory."""
+    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Dropout in front of the adapters; above zero it keeps masks."""
+    target_modules: tuple[str, ...] = ("all-linear",)
+    """Modules that carry an adapter."""
+    modules_to_save: tuple[str, ...] = ()
+    """Modules trained in full beside the adapters, such as embed_tokens and lm_head."""
+    use_rslora: bool = False
+    """Rank-stabilised scaling; no effect on memory."""
+    optimizer: str | None = None
+    """Optimizer, by the names of transformers."""
+    gradient_checkpointing: Checkpointing | None = None
+    """Keep only layer inputs and compute the rest again; offload keeps them in host memory."""
+    attn_implementation: str | None = None
+    """Attention kernel."""
+    loss: str | None = None
+    """How the loss is computed from the hidden states."""
+    mixed_precision: Literal["none", "bf16", "fp16"] | None = None
+    """16-bit autocast over the stored weights."""
+    weights_dtype: Literal["fp32", "bf16", "fp16"] | None = None
+    """dtype of the weights that are not quantised."""
+    num_gpus: int = Field(1, ge=1, le=2**16)
+    """GPUs of one kind that share the work."""
+    sharding: Sharding = "none"
+    """How the GPUs share it."""
+    offload: Literal["none", "optimizer", "parameters"] = "none"
+    """What rests in host memory: optimizer states, or parameters too."""
+    expandable_segments: bool = False
+    """PYTORCH_ALLOC_CONF=expandable_segments:True."""
+    runtime: Runtime = "transformers"
+    """Program that serves the model at inference."""
+    cache_type_k: Literal["fp16", "bf16", "fp8", "int8", "int4"] | None = None
+    """Type of cached keys; None: that of the weights."""
+    cache_type_v: Literal["fp16", "bf16", "fp8", "int8", "int4"] | None = None
+    """Type of cached values."""
+    cache_implementation: Literal["dynamic", "static"] = "dynamic"
+    """transformers: grow the cache token by token, or allocate it at once."""
+    gpu_memory_utilization: float = Field(0.9, gt=0.0, le=1.0)
+    """vLLM: share of the card that it takes."""

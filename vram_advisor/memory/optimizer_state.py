@@ -1,0 +1,63 @@
+"""What the optimizer keeps between steps, and what one step needs beside it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vram_advisor.domain.optimizer import Optimizer
+from vram_advisor.memory.trained import Trained
+from vram_advisor.units.grid import ceil_div
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerBytes:
+    """Bytes of an optimizer [B]."""
+
+    state: int
+    """On the GPU between steps."""
+    paged: int
+    """In memory that the driver may move to the host."""
+    temporary: int
+    """Alive only inside a step."""
+
+
+def state_of(row: Optimizer, tensor: Trained) -> int:
+    """State of one copy of a tensor [B]."""
+    n = tensor.each
+    matrix = len(tensor.shape) >= 2
+    if row.matrices_only and not matrix:
+        return 2 * n * tensor.itemsize
+    itemsize = 4 if row.state_fp32 else tensor.itemsize
+    if row.factored:
+        rows = n // tensor.shape[-1]
+        return (rows + tensor.shape[-1] if matrix else n) * 4
+    if row.low_rank and matrix:
+        small, large = min(tensor.shape[-2:]), max(tensor.shape[-2:])
+        r = min(row.low_rank, small)
+        elements = row.buffers * r * large
+        state = elements * itemsize if not row.bits else elements + ceil_div(elements, row.block) * 4
+        return int(state + (r * small * tensor.itemsize if row.projector else 0))
+    if row.bits and n >= row.minimum_numel:
+        return int(row.buffers * (ceil_div(n * row.bits, 8) + ceil_div(n, row.block) * 4))
+    if row.bits:
+        itemsize = 4
+    return row.buffers * n * itemsize
+
+
+@lru_cache(maxsize=1024)
+def optimizer_bytes(row: Optimizer, trained: tuple[Trained, ...]) -> OptimizerBytes:
+    """State and temporaries of a step for the trained tensors.
+
+    Tensors of at least ``paged_numel`` elements are paged (bitsandbytes ``optim/optimizer.py`` get_state_buffer).
+    """
+    state = paged = 0
+    for tensor in trained:
+        nbytes = state_of(row, tensor) * tensor.count
+        if row.paged_numel and tensor.each >= row.paged_numel:
+            paged += nbytes
+        else:
+            state += nbytes
+    parameters = sum(t.nbytes for t in trained)
+    largest = max((t.each * t.itemsize for t in trained), default=0)
+    largest_numel = max((t.each for t in trained), default=0)
+    temporary = row.copies * parameters + row.largest_copies * largest + row.largest_fp32_copies * 4 * largest_numel
+    return OptimizerBytes(state, paged, int(temporary))

@@ -1,0 +1,132 @@
+"""From workload, plan and recipe to what the step is made of: dtypes, kernels, what is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vram_advisor.domain.kernels import attention_kernel, loss_kernel
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.optimizer import optimizer
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.quantization import ITEMSIZE, Quantization, quantization
+from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory.layers import Numerics
+from vram_advisor.memory.loss import HeadHabits
+from vram_advisor.memory.step import StepKey
+from vram_advisor.memory.trained import Trained, adapter_tensors, all_weights, saved_modules
+from vram_advisor.units.errors import BadInput, NotModelled
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A training run with every choice made."""
+
+    workload: Workload
+    plan: Plan
+    recipe: Recipe
+    storage: Quantization
+    kept_itemsize: int
+    """Item size of weights that are not quantised [B]."""
+    trained: tuple[Trained, ...]
+    key: StepKey
+
+
+def resolved(workload: Workload, plan: Plan, recipe: Recipe) -> Plan:
+    """The plan with the recipe's choices filled in."""
+    full = workload.method == "full"
+    fmt = quantization(plan.quantization)
+    weights = plan.weights_dtype or (recipe.full_weights_dtype if full else ("fp16" if fmt.kept_dtype == "fp16" else "bf16"))
+    if not fmt.is_quantised and not full:
+        weights = plan.weights_dtype or ("fp32" if fmt.name == "fp32" else weights)
+    autocast = plan.mixed_precision
+    if autocast is None:
+        if full:
+            autocast = "bf16" if weights == "fp32" else "none"
+        else:
+            autocast = ("fp16" if weights == "fp16" else "bf16") if recipe.autocast else "none"
+    # model_construct: the choices come from checked tables, and this is on the way of every answer.
+    values = plan.__dict__ | {
+        "optimizer": plan.optimizer or recipe.optimizer,
+        "gradient_checkpointing": plan.gradient_checkpointing or recipe.gradient_checkpointing,
+        "attn_implementation": plan.attn_implementation or recipe.attn_implementation,
+        "loss": plan.loss or recipe.loss,
+        "mixed_precision": autocast,
+        "weights_dtype": weights,
+    }
+    return Plan.model_construct(**values)
+
+
+def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
+    """Refuse combinations that no stack runs or that have no evidence.
+
+    Raises:
+        BadInput: the combination contradicts itself.
+        NotModelled: there is no evidence for it.
+    """
+    fmt = quantization(plan.quantization)
+    if workload.method == "full" and fmt.is_quantised:
+        raise BadInput(f"--method full trains every weight, and {fmt.title} weights cannot be trained: use --method qlora.")
+    if not fmt.trainable:
+        raise NotModelled(f"Training adapters on {fmt.title} weights is not modelled: use nf4_double, int8, gptq_int4 or bf16.")
+    for block in model.blocks:
+        if block.state is not None:
+            raise NotModelled(f"Training {model.id} is not modelled: the activations of {block.state.kind} layers have no evidence.")
+        if block.attention is not None and block.attention.kind == "mla":
+            raise NotModelled(f"Training {model.id} is not modelled: the activations of latent attention have no evidence.")
+
+
+@lru_cache(maxsize=1024)
+def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> Setup:
+    """Make every choice of a training run.
+
+    Raises:
+        BadInput, NotModelled: as ``check``, or a name is unknown.
+    """
+    plan = resolved(workload, plan, recipe)
+    check(model, workload, plan)
+    full = workload.method == "full"
+    fmt = quantization(plan.quantization)
+    assert plan.weights_dtype and plan.mixed_precision and plan.loss and plan.attn_implementation and plan.gradient_checkpointing
+    base = ITEMSIZE[plan.weights_dtype]
+    bnb = fmt.kernel in ("bnb_4bit", "bnb_8bit")
+    kept = 4 if bnb and recipe.kbit_prepared else base
+    autocast = None if plan.mixed_precision == "none" else 2
+    dtype = recipe.quantised_adapter_dtype if fmt.is_quantised else recipe.adapter_dtype
+    adapter = 4 if dtype == "fp32" else base
+    targets = frozenset(plan.target_modules)
+    if full:
+        trained = all_weights(model, kept)
+    else:
+        trained = adapter_tensors(model, plan.lora_r, targets, adapter, workload.method == "dora", recipe.linear_experts)
+        trained += saved_modules(model, plan.modules_to_save, adapter)
+    numerics = Numerics(
+        stream=kept,
+        weight=kept,
+        norm_weight=kept,
+        autocast=autocast,
+        adapter=adapter,
+        train_base=full,
+        lora_r=0 if full else plan.lora_r,
+        lora_dropout=0.0 if full else plan.lora_dropout,
+        targets=targets,
+        dora=workload.method == "dora",
+        quantization=fmt.kernel,
+        attention=attention_kernel(plan.attn_implementation).kernel,
+        padded=workload.padding == "padded",
+        norm_kernel=recipe.norm_kernel,
+        mlp_kernel=recipe.mlp_kernel,
+        lora_kernel=recipe.lora_kernel,
+        linear_experts=recipe.linear_experts,
+    )
+    head = HeadHabits(
+        loss=loss_kernel(plan.loss).name,
+        outputs_kept=recipe.outputs_kept,
+        outputs_in_fp32=recipe.outputs_in_fp32 and autocast is not None,
+        head_itemsize=kept,
+        logits_form=recipe.logits_form,
+        train_head=full or "lm_head" in plan.modules_to_save,
+    )
+    optimizer(plan.optimizer or recipe.optimizer)
+    key = StepKey(model, numerics, head, plan.gradient_checkpointing, workload.gradient_accumulation_steps == 1)
+    return Setup(workload, plan, recipe, fmt, kept, trained, key)

@@ -1,0 +1,186 @@
+"""One training step as phases: every moment that could be the peak, found once per model and recipe.
+
+Layers of one kind are identical, so each kind is played once and placed where it matters: last, where most is saved
+before it, and first, where most gradients are there. Sizes stay linear in the symbols of the workload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from vram_advisor.domain.amount import ZERO, Amount, Size, plus
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.memory.blocks import play_block
+from vram_advisor.memory.layers import Numerics
+from vram_advisor.memory.loss import HeadHabits, head_profile
+from vram_advisor.memory.tape import Moment, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class StepKey:
+    """What decides the moments of a step besides batch and length."""
+
+    model: ModelSpec
+    numerics: Numerics
+    head: HeadHabits
+    checkpointing: str = "full"
+    keep_gradients: bool = True
+    """False with gradient accumulation: the gradients of earlier micro batches are there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Amounts that a person would call by one name."""
+
+    kind: str
+    label: str
+    amounts: tuple[Amount, ...]
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A moment that could be the peak of its phase."""
+
+    layer: int | None
+    """Index of the layer that runs; None: the loss."""
+    groups: tuple[Group, ...]
+    total: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All moments of a step, by phase."""
+
+    shared: tuple[Amount, ...]
+    """Rotary tables and token ids, alive from the forward to the end of the backward pass."""
+    candidates: dict[str, tuple[Candidate, ...]]
+
+
+def prune(candidates: list[Candidate]) -> tuple[Candidate, ...]:
+    """Leave out moments that another covers in every symbol."""
+    kept: list[Candidate] = []
+    for c in sorted(candidates, key=lambda c: -sum(c.total)):
+        if not any(all(map(int.__ge__, k.total, c.total)) for k in kept):
+            kept.append(c)
+    return tuple(kept)
+
+
+TAPE = "rules of autograd: torch/csrc/autograd/engine.cpp; layers: docs/method.md"
+INPUT_GROUP = ("checkpoints", "layer inputs kept", "transformers modeling_layers.py GradientCheckpointingLayer")
+SAVED_GROUP = ("activations", "saved by the layers for their backward pass", TAPE)
+GRADIENT_GROUP = ("gradients", "gradients of finished layers", "torch/csrc/autograd/functions/accumulate_grad.cpp")
+LAYER_GROUP = ("working_set", "one layer at work", TAPE)
+LOSS_GROUP = ("loss", "logits and loss", TAPE)
+
+
+@lru_cache(maxsize=512)
+def compile_step(key: StepKey) -> Step:
+    """Play every kind of layer and the loss, and place them in the step."""
+    model, n = key.model, key.numerics
+    kinds = model.layer_kinds
+    layers = len(kinds)
+    checkpointed = key.checkpointing in ("full", "offload")
+    boundary = Amount("layer input", "T", model.hidden_size, n.stream, "activation")
+    entry_needs_grad = n.train_base or checkpointed
+    played: dict[tuple[int, bool], tuple[Profile, bool, int]] = {}
+
+    def of(i: int) -> tuple[Profile, bool, int]:
+        needs = i > 0 or entry_needs_grad
+        where = (kinds[i], needs)
+        if where not in played:
+            block = model.blocks[kinds[i]]
+            played[where] = play_block(model, block, n, needs, key.keep_gradients, key.checkpointing)
+        return played[where]
+
+    first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
+    last = {kind: layers - 1 - kinds[::-1].index(kind) for kind in first}
+    ends = sorted(set(first.values()) | set(last.values()))
+    head = head_profile(model, n, key.head, key.keep_gradients)
+
+    copies = [0]
+    finished = [0] * (layers + 1)
+    for i in range(layers):
+        copies.append(copies[-1] + of(i)[2])
+    finished[layers] = head.parameter_gradients
+    for i in reversed(range(layers)):
+        finished[i] = finished[i + 1] + of(i)[0].parameter_gradients
+
+    def saved_before(i: int) -> tuple[Amount, ...]:
+        """What the layers in front of layer i saved."""
+        if checkpointed:
+            return ()
+        amounts: list[Amount] = []
+        counted: dict[tuple[int, bool], int] = {}
+        for j in range(i):
+            where = (kinds[j], j > 0 or entry_needs_grad)
+            counted[where] = counted.get(where, 0) + 1
+        for where, count in counted.items():
+            profile, source_saved, _ = played[where]
+            amounts += [a.repeated(count) for a in profile.saved.amounts]
+            if source_saved:
+                amounts.append(boundary.repeated(count))
+        return tuple(amounts)
+
+    def inputs(count: int) -> tuple[Amount, ...]:
+        """Layer inputs that checkpointing keeps, or that the loops of the model hold."""
+        kept = min(count, 2) if key.checkpointing == "offload" else count
+        return (boundary.repeated(kept),) if kept else ()
+
+    def copied(i: int) -> tuple[Amount, ...]:
+        return (Amount("16-bit copies of trained weights", "one", copies[i], 1, "weight copy"),) if copies[i] else ()
+
+    def gradients(nbytes: int) -> tuple[Amount, ...]:
+        return (Amount("gradients of finished layers", "one", nbytes, 1, "gradient"),) if nbytes else ()
+
+    found: dict[str, list[Candidate]] = {"forward": [], "backward_first": [], "backward_last": [], "evaluation": []}
+
+    def place(
+        phase: str, layer: int | None, moments: tuple[Moment, ...], kept: tuple[Amount, ...],
+        saved: tuple[Amount, ...] = (), done: tuple[Amount, ...] = (),
+    ) -> None:  # fmt: skip
+        working = LOSS_GROUP if layer is None else LAYER_GROUP
+        fixed = [
+            Group(kind, label, amounts, reference)
+            for (kind, label, reference), amounts in ((INPUT_GROUP, kept), (SAVED_GROUP, saved), (GRADIENT_GROUP, done))
+            if amounts
+        ]
+        base = ZERO
+        for group in fixed:
+            for amount in group.amounts:
+                base = plus(base, amount.size)
+        for moment in moments:
+            groups = (*fixed, Group(working[0], working[1], moment.amounts, working[2]))
+            found.setdefault(phase, []).append(Candidate(layer, groups, plus(base, moment.size)))
+
+    for i in ends:
+        profile, source_saved, _ = of(i)
+        if checkpointed:
+            place("forward", i, profile.forgetful, inputs(i + 1), copied(i))
+            held, behind = inputs(i + 1), profile.recompute
+        else:
+            # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
+            place("forward", i, profile.forward, inputs(1 + (i > 0 and not of(0)[1])), saved_before(i))
+            held, behind = inputs(int(source_saved)), profile.backward
+        for phase, at in (("backward_first", last), ("backward_last", first)):
+            if i in at.values():
+                place(phase, i, behind, held, saved_before(i), gradients(finished[i + 1]))
+        place("evaluation", i, profile.forgetful, inputs(1))
+    everything = inputs(layers) if checkpointed else ()
+    place("loss_forward", None, head.forward, everything, saved_before(layers) or copied(layers))
+    place("loss_backward", None, head.backward, everything, saved_before(layers))
+    place("evaluation", None, head.forgetful, ())
+    if n.train_base:
+        # The embedding's gradient is dense; where it is tied it is added to the one that the output layer left.
+        rows = Amount("gradient of hidden states", "T", model.hidden_size, n.stream, "gradient")
+        width = model.vocab_size * (model.embedding_size or model.hidden_size)
+        table = Amount("gradient of the embedding", "one", width, n.weight, "gradient")
+        moment = Moment(plus(rows.size, table.size), (rows, table))
+        place("backward_last", 0, (moment,), inputs(1) if checkpointed else (), (), gradients(finished[0]))
+    rotary = max((b.attention.rotary_dim for b in model.blocks if b.attention), default=0)
+    shared = (
+        Amount("cosines and sines of positions", "s", 2 * rotary, n.stream, "activation"),
+        Amount("token ids, labels, mask", "T", 3, 8, "activation"),
+    )
+    return Step(shared, {phase: prune(candidates) for phase, candidates in found.items()})

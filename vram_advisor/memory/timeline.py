@@ -1,0 +1,135 @@
+"""Memory of a training step as a timeline: components, phases, the worst phase, and four numbers for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from vram_advisor.domain.amount import Amount, evaluate
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.estimate import Adapter, Component, Estimate, Peak, Phase, PhasePeak
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
+from vram_advisor.domain.tensors import count_parameters
+from vram_advisor.memory.numbers import four_numbers
+from vram_advisor.memory.overhead import workspace_bytes
+from vram_advisor.memory.resident import ALL, STEP, Residents, residents
+from vram_advisor.memory.setup import Setup, set_up
+from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
+from vram_advisor.units.grid import ceil_div, largest, smallest, where
+
+FUSED_ROWS = 512
+"""bitsandbytes multiplies up to this many rows without a 16-bit copy of the weight (backends/cuda/ops.py)."""
+
+
+def symbols(micro_batch_size: Any, sequence_length: Any, chunk_rows: int) -> tuple[Any, ...]:
+    """The values of ``amount.SYMBOLS`` for a batch and a length; numbers or arrays."""
+    tokens = micro_batch_size * sequence_length
+    padded = micro_batch_size * (ceil_div(sequence_length, 128) * 128)
+    pairs = tokens * sequence_length
+    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, smallest(tokens, chunk_rows))
+
+
+def chunk_rows(loss: str) -> int:
+    """Rows of one chunk of the loss."""
+    return {"chunked": 512}.get(loss, 4096)
+
+
+def variant(key: StepKey, dequantize: bool, one_sequence: bool) -> StepKey:
+    """The step for few or many rows, one or several sequences, where that changes what runs."""
+    n, head = key.numerics, key.head
+    if n.quantization == "bnb_4bit" and not dequantize:
+        n = replace(n, dequantize=False)
+    if head.logits_form != "v5" and not one_sequence:
+        head = replace(head, one_sequence=False)
+    return key if n is key.numerics and head is key.head else replace(key, numerics=n, head=head)
+
+
+def worst(step: Step, phase: str, values: tuple[Any, ...]) -> tuple[int, Candidate]:
+    """The largest moment of a phase [B]."""
+    best, found = -1, None
+    for candidate in step.candidates[phase]:
+        nbytes = evaluate(candidate.total, values)
+        if nbytes > best:
+            best, found = nbytes, candidate
+    assert found is not None
+    return best, found
+
+
+def estimate_training(
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    device: Device | None = None,
+    coefficients: Coefficients = NOMINAL,
+) -> Estimate:
+    """Memory of one training step on one GPU.
+
+    Raises:
+        BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
+    """
+    setup = set_up(model, workload, plan, recipe)
+    b, s = workload.micro_batch_size, workload.sequence_length
+    if workload.objective in ("dpo", "orpo"):
+        b *= 2
+    step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1))
+    values = symbols(b, s, chunk_rows(setup.key.head.loss))
+    resident = residents(setup, workspace_bytes(device, coefficients, 2))
+    shared = sum(a.nbytes(values) for a in step.shared)
+    totals = dict(resident.by_phase)
+    chosen: dict[str, Candidate] = {}
+    for phase in STEP + ("evaluation",):
+        nbytes, chosen[phase] = worst(step, phase, values)
+        totals[phase] += nbytes + shared
+    phases = tuple(PhasePeak(phase, totals[phase]) for phase in ALL)
+    top = max(phases, key=lambda p: p.allocated_bytes)
+    components = [
+        Component(r.kind, r.label, r.nbytes, r.amounts, values, r.alive, r.reference) for r in resident.items
+    ]
+    components.append(
+        Component("inputs", "positions and token ids", shared, step.shared, values, (*STEP, "evaluation"), "transformers modeling_llama.py")
+    )
+    components += dynamic(chosen, values)
+    numbers = four_numbers(setup, totals, top, chosen.get(top.phase), values, device, coefficients)
+    return Estimate(
+        peak=numbers.peak,
+        phases=phases,
+        components=tuple(components),
+        host_bytes=resident.host_bytes + offloaded(setup, values),
+        adapter=adapter(setup),
+        minimum_mean=numbers.minimum_mean,
+        minimum_sd=numbers.minimum_sd,
+    )
+
+
+def dynamic(chosen: dict[str, Candidate], values: tuple[int, ...]) -> list[Component]:
+    """The groups of the worst moment of each phase; equal ones are listed once."""
+    found: dict[tuple[str, str, int], tuple[Group, list[Phase]]] = {}
+    for phase, candidate in chosen.items():
+        for group in candidate.groups:
+            nbytes = sum(a.nbytes(values) for a in group.amounts)
+            found.setdefault((group.kind, group.label, nbytes), (group, []))[1].append(phase)  # type: ignore[arg-type]
+    return [
+        Component(kind, label, nbytes, group.amounts, values, tuple(alive), group.reference)
+        for (kind, label, nbytes), (group, alive) in found.items()
+    ]
+
+
+def offloaded(setup: Setup, values: tuple[int, ...]) -> int:
+    """Layer inputs that rest in host memory [B]."""
+    if setup.plan.gradient_checkpointing != "offload":
+        return 0
+    boundary = Amount("layer inputs", "T", setup.key.model.hidden_size, setup.key.numerics.stream, "activation")
+    return setup.key.model.num_hidden_layers * int(boundary.nbytes(values))
+
+
+def adapter(setup: Setup) -> Adapter | None:
+    """What is trained and the size of its file; None for a full fine-tune."""
+    if setup.workload.method == "full":
+        return None
+    trained = sum(t.numel for t in setup.trained)
+    return Adapter(trained, trained / (count_parameters(setup.key.model) + trained), sum(t.nbytes for t in setup.trained))

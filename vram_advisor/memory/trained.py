@@ -1,0 +1,100 @@
+"""Which tensors are trained: adapters, modules saved in full, or all weights."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.tensors import Tensor, tensors
+from vram_advisor.units.errors import BadInput
+
+ADAPTED_ROLES = frozenset({"attention", "mlp", "shared_expert", "state"})
+"""Roles that ``all-linear`` reaches: every linear layer but the output layer (peft ``tuners_utils.py``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One trained tensor, ``count`` times."""
+
+    label: str
+    shape: tuple[int, ...]
+    count: int
+    itemsize: int
+
+    @property
+    def each(self) -> int:
+        """Elements of one copy."""
+        product = 1
+        for n in self.shape:
+            product *= n
+        return product
+
+    @property
+    def numel(self) -> int:
+        """Elements of all copies."""
+        return self.each * self.count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all copies [B]."""
+        return self.numel * self.itemsize
+
+
+def carries_adapter(tensor: Tensor, targets: frozenset[str], linear_experts: bool) -> bool:
+    """Whether a LoRA is put on the tensor."""
+    if tensor.kind == "expert_stack":
+        return linear_experts and ("all-linear" in targets or tensor.module in targets)
+    if tensor.kind != "linear":
+        return False
+    return ("all-linear" in targets and tensor.role in ADAPTED_ROLES) or tensor.module in targets
+
+
+@lru_cache(maxsize=1024)
+def adapter_tensors(
+    model: ModelSpec, r: int, targets: frozenset[str], itemsize: int, dora: bool = False, linear_experts: bool = False
+) -> tuple[Trained, ...]:
+    """The matrices of a LoRA: A (r x in) and B (out x r) per target, and a magnitude (out) for DoRA.
+
+    Source: Hu et al. 2021, arXiv 2106.09685; peft ``tuners/lora/layer.py``; DoRA: arXiv 2402.09353.
+
+    Raises:
+        BadInput: no module of the model has a name among the targets.
+    """
+    found: list[Trained] = []
+    for tensor in tensors(model):
+        if not carries_adapter(tensor, targets, linear_experts):
+            continue
+        *stack, out_features, in_features = tensor.shape
+        count = tensor.count * (stack[0] if stack else 1)
+        found.append(Trained(f"{tensor.module} lora_A", (r, in_features), count, itemsize))
+        found.append(Trained(f"{tensor.module} lora_B", (out_features, r), count, itemsize))
+        if dora:
+            found.append(Trained(f"{tensor.module} magnitude", (out_features,), count, 4))
+    if not found:
+        names = sorted({t.module for t in tensors(model) if t.kind == "linear"})
+        raise BadInput(f"--target-modules {' '.join(sorted(targets))}: {model.id} has no such module; it has {', '.join(names)}.")
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def saved_modules(model: ModelSpec, modules: tuple[str, ...], itemsize: int) -> tuple[Trained, ...]:
+    """The trainable copies of modules that are trained in full beside the adapters.
+
+    Raises:
+        BadInput: the model has no such module.
+    """
+    found: list[Trained] = []
+    for name in modules:
+        hits = [t for t in tensors(model) if t.module == name]
+        if not hits and name == "lm_head" and model.tie_word_embeddings:
+            hits = [t for t in tensors(model) if t.role == "embedding"]
+        if not hits:
+            names = sorted({t.module for t in tensors(model)})
+            raise BadInput(f"--modules-to-save {name}: {model.id} has no such module; it has {', '.join(names)}.")
+        found += [Trained(f"{t.module} copy", t.shape, t.count, itemsize) for t in hits]
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def all_weights(model: ModelSpec, itemsize: int) -> tuple[Trained, ...]:
+    """Every weight of the text model; a vision or audio tower stays frozen."""
+    return tuple(Trained(t.module, t.shape, t.count, itemsize) for t in tensors(model) if t.role != "tower")

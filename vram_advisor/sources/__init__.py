@@ -1,0 +1,1 @@
+"""Files and services: the catalogues, model files and stores of other programs."""

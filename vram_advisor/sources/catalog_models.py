@@ -1,0 +1,187 @@
+"""The catalogue of models, ``data/models.toml``.
+
+Parsing all of it takes a tenth of a second, so a question about one model reads the text, finds the one block whose
+head names it, and parses that block alone.
+"""
+
+import datetime
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+
+from pydantic import ValidationError
+
+from vram_advisor.domain.architectures import build
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.data_files import data_path
+from vram_advisor.units.errors import BadInput
+from vram_advisor.units.record import Record
+
+FILE = "models.toml"
+SEPARATOR = "[[model]]\n"
+HEAD = re.compile(r'^\[\[model\]\]\nid = "([^"]+)"\naliases = \[([^\]]*)\]\nhf_repo = "([^"]*)"$', re.MULTILINE)
+QUOTED = re.compile(r'"([^"]+)"')
+TUNING_WORDS = frozenset({"instruct", "chat", "it", "base", "hf"})
+"""Words of a name that do not change the shape of the model."""
+
+
+class Parameters(Record):
+    """Parameter counts of a row [elements]."""
+
+    total: int
+    """Text model and towers, tied weights once, without multi-token prediction."""
+    text: int | None = None
+    """None where only the whole is published."""
+    vision_audio: int
+    mtp: int
+    """Multi-token-prediction module, not part of the total."""
+    active: int
+    """Text parameters that one token passes."""
+    published: int | None = None
+    """What Hugging Face shows for the repository."""
+    match: str
+    """How total and published compare."""
+    match_note: str | None = None
+
+
+class ModelRecord(Record):
+    """One row of the catalogue."""
+
+    id: str
+    aliases: tuple[str, ...]
+    hf_repo: str
+    family: str
+    checked: datetime.date
+    sources: tuple[str, ...]
+    release_date: str | None = None
+    hf_created: str | None = None
+    licence: str | None = None
+    ollama_tag: str | None = None
+    ollama_check: str | None = None
+    """Where the tag was found; unverified: it is recalled."""
+    native_dtype: str | None = None
+    """dtype of the published weights in words."""
+    context_note: str | None = None
+    parameters: Parameters
+    config: dict[str, object]
+    """Keys of Hugging Face's ``config.json``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """The head of a row, for lists."""
+
+    id: str
+    aliases: tuple[str, ...]
+    hf_repo: str
+
+
+def normal(name: str) -> str:
+    """A name as the catalogue writes it: lower case, dashes for spaces, underscores and the colon of an Ollama tag."""
+    return re.sub(r"[\s_:]+", "-", name.strip().lower())
+
+
+def untuned(name: str) -> str:
+    """A normal name without the words that do not change the shape (instruct, chat, it, base, hf)."""
+    owner, slash, model = name.rpartition("/")
+    return owner + slash + "-".join(word for word in model.split("-") if word not in TUNING_WORDS)
+
+
+@cache
+def catalogue_text() -> str:
+    """The text of the data file."""
+    return data_path(FILE).read_text(encoding="utf-8")
+
+
+@cache
+def entries() -> dict[str, tuple[ModelEntry, int]]:
+    """For each id, the head of its row and where its block begins in the text, in the order of the file."""
+    found = {}
+    for match in HEAD.finditer(catalogue_text()):
+        id, aliases, repo = match.groups()
+        found[id] = ModelEntry(id, tuple(QUOTED.findall(aliases)), repo), match.start()
+    return found
+
+
+@cache
+def names() -> dict[str, str]:
+    """Every exact name (id, alias, Hugging Face repository) in normal form, and its id."""
+    exact: dict[str, str] = {}
+    for entry, _ in entries().values():
+        for name in (entry.id, *entry.aliases):
+            exact[name] = entry.id
+    for entry, _ in entries().values():
+        exact.setdefault(normal(entry.hf_repo), entry.id)
+    return exact
+
+
+@cache
+def shape_names() -> dict[str, str | None]:
+    """Every name without its tuning words, and its id; None where two rows of different shape share it."""
+    shapes: dict[str, str | None] = {}
+    for name, id in names().items():
+        short = untuned(name)
+        shapes[short] = id if shapes.get(short, id) == id else None
+    return shapes
+
+
+def list_models() -> tuple[ModelEntry, ...]:
+    """The heads of all rows, sorted by id."""
+    return tuple(entry for entry, _ in entries().values())
+
+
+def model_id(name: str) -> str | None:
+    """Id of the row that a name means; None where no row or more than one is meant."""
+    wanted = normal(name)
+    return names().get(wanted) or shape_names().get(untuned(wanted))
+
+
+def find_record(name: str) -> ModelRecord:
+    """The row that a name means: an id, an alias, a Hugging Face repository of a row; upper and lower case alike.
+
+    Raises BadInput with the nearest valid names.
+    """
+    id = model_id(name)
+    if id is None:
+        near = difflib.get_close_matches(normal(name)[:80], names(), n=3, cutoff=0.0)
+        raise BadInput(f"model {name[:80]!r} is not in the catalogue; the nearest names are {', '.join(near)}")
+    start = entries()[id][1]
+    text = catalogue_text()
+    end = text.find("\n" + SEPARATOR, start)
+    try:
+        block = tomllib.loads(text[start : end if end >= 0 else len(text)])["model"][0]
+        return ModelRecord.model_validate(block)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"data/{FILE}: the row {id} is not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"data/{FILE}: the row {id}: {field}: {first['msg']}") from None
+
+
+def find_model(name: str) -> ModelSpec:
+    """The model that a name means, with its published counts.
+
+    Raises BadInput with the nearest valid names, NotModelled for a row whose architecture has no formula.
+    """
+    return to_spec(find_record(name))
+
+
+def to_spec(record: ModelRecord) -> ModelSpec:
+    """The dimensions of a row, built from its configuration."""
+    model = build(record.config, id=record.id, where=f"data/{FILE}: {record.id}")
+    counts = record.parameters
+    notes = model.notes
+    if counts.match != "exact":
+        notes += (f"published count: {counts.match}" + (f" ({counts.match_note})" if counts.match_note else ""),)
+    if record.context_note:
+        notes += (f"context: {record.context_note}",)
+    return replace(
+        model,
+        tower_parameters=counts.vision_audio,
+        parameters_published=counts.published,
+        source=f"catalogue, checked {record.checked}: {record.hf_repo}",
+        notes=notes,
+    )
