@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 GIB = 2**30
-NOT_AVAILABLE = 2**64 - 1
 TEXTS = {
     3: "Not Supported",
     4: "Insufficient Permissions",
@@ -34,9 +33,8 @@ class NVMLError(Exception):
         return TEXTS[self.value]
 
 
-def process(pid: int, used: int | None) -> SimpleNamespace:
-    """A process as NVML lists it."""
-    return SimpleNamespace(pid=pid, usedGpuMemory=used)
+class NVMLLibraryMismatchError(Exception):
+    """What the bindings raise where the driver lacks the newest form of a function; not an NVMLError."""
 
 
 @dataclass
@@ -46,7 +44,7 @@ class FakeGpu:
     name: Any = "NVIDIA GeForce RTX 4090"
     total: int = 24 * GIB
     reserved: int = GIB // 2
-    used: int = 2 * GIB
+    used: int = GIB // 8
     answers: dict[str, Any] = field(default_factory=dict)
     slices: list["FakeGpu | None"] = field(default_factory=list)
     lost: bool = False
@@ -74,6 +72,8 @@ class FakeGpu:
         value = (usual | self.answers).get(what, -3)
         if self.lost:
             value = -15
+        if value == -13 and what.endswith("RunningProcesses"):
+            raise NVMLLibraryMismatchError("Unversioned function called")
         if isinstance(value, int) and value < 0:
             raise NVMLError(-value)
         return value
@@ -83,6 +83,7 @@ class FakeNvml(ModuleType):
     """The module ``pynvml`` over some GPUs."""
 
     NVMLError = NVMLError
+    NVMLLibraryMismatchError = NVMLLibraryMismatchError
     nvmlMemory_v2 = 33554472
 
     def __init__(self, *gpus: FakeGpu | int, starts: int = 0, memory_v2: bool = True) -> None:
@@ -147,13 +148,26 @@ class FakeNvml(ModuleType):
         return lambda gpu, *rest: gpu.answer(name.removeprefix("nvmlDeviceGet"))
 
 
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeNvml]:
-    """Puts a fake NVML with these GPUs in the place of the real one."""
+class Fakes:
+    """What a test needs to stand in for NVML."""
 
-    def put(*gpus: FakeGpu | int, **options: Any) -> FakeNvml:
+    gpu = FakeGpu
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def install(self, *gpus: FakeGpu | int, **options: Any) -> FakeNvml:
+        """Puts a fake NVML with these GPUs in the place of the real one."""
         fake = FakeNvml(*gpus, **options)
-        monkeypatch.setitem(sys.modules, "pynvml", fake)
+        self._monkeypatch.setitem(sys.modules, "pynvml", fake)
         return fake
 
-    return put
+    def process(self, pid: int, used: int | None) -> SimpleNamespace:
+        """A process as NVML lists it."""
+        return SimpleNamespace(pid=pid, usedGpuMemory=used)
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    """Makers of fake GPUs, and of the fake NVML that shows them."""
+    return Fakes(monkeypatch)

@@ -75,4 +75,4 @@ def test_what_cannot_be_read_is_none_and_said(tmp_path):
 
 
 def test_no_cards(tmp_path):
-    assert amd.probe(tmp_path) == amd.Reading(absent=amd.ABSENT)
+    assert amd.probe(tmp_path, first_index=3) == amd.Reading(next_index=3, absent=amd.ABSENT)

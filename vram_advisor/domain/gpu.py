@@ -71,6 +71,8 @@ class GpuRow:
     reported_bytes: int | None
     """Total as the driver reports it [B]."""
     launch_date: str | None
+    unified: bool = False
+    """The GPU gets a share of that memory only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Attention:
     qkv_bias: bool = False
     output_bias: bool = False
     qk_norm: Literal["none", "head", "full", "weightless"] = "none"
-    """head: one weight of head_dim for q and k each; full: weights as wide as the projections; weightless: no weights."""
+    """head: one weight of head_dim for q and k each; full: as wide as the projections; weightless: no weights."""
     rotary_dim: int = 0
     """Width of the rotated part of a head; 0 where positions are learned or biased (ALiBi)."""
     sliding_window: int | None = None

@@ -29,6 +29,10 @@ class Recipe:
     """The forward pass runs under 16-bit autocast."""
     full_weights_dtype: Literal["fp32", "bf16"] = "bf16"
     """dtype of the weights in a full fine-tune."""
+    frozen_weights_dtype: Literal["fp32", "bf16"] = "bf16"
+    """dtype of the frozen base under adapters where it is not quantised."""
+    gathered_dtype: Literal["stored", "bf16"] = "stored"
+    """bf16: FSDP casts weights where it gathers them; the forward pass then runs in 16 bit without autocast."""
     loss: str = "standard"
     optimizer: str = "adamw_torch_fused"
     gradient_checkpointing: str = "full"
@@ -62,6 +66,108 @@ _ROWS = (
         "trl", "TRL SFTTrainer", "trl 1.16", "traced",
         "trl trainer/sft_trainer.py: 16-bit adapters on a quantised base, no kbit preparation, fused output layer",
         quantised_adapter_dtype="base", loss="trl_fused_head",
+    ),
+    Recipe(
+        "unsloth", "Unsloth", "unsloth 2026.10, unsloth_zoo 2026.10", "read in source",
+        "unsloth kernels/fast_lora.py, kernels/rms_layernorm.py, models/llama.py, models/rl.py (8-bit AdamW); unsloth_zoo"
+        " training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the host),"
+        " fused_losses/cross_entropy_loss.py",
+        loss="unsloth", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
+        norm_kernel="fused", mlp_kernel="fused", lora_kernel="fused", activation_sd=0.15,
+    ),
+    Recipe(
+        "axolotl", "Axolotl", "axolotl 0.19, peft 0.20, transformers 5.16", "read in source",
+        "axolotl loaders/model.py (kbit preparation, then norms, embeddings and head back to 16 bit), kernels/lora.py,"
+        " utils/schemas/config.py check_auto_enable_lora_kernels; 219 of 274 shipped configurations checkpoint",
+        lora_kernel="fused", activation_sd=0.1,
+    ),
+    Recipe(
+        "llama-factory", "LLaMA-Factory", "llamafactory 0.9.5, peft 0.18, transformers 4.55 to 5.6", "read in source",
+        "llamafactory model/adapter.py (trained parameters fp32), model/model_utils/checkpointing.py (no upcast of the"
+        " base), hparams/model_args.py, model/model_utils/quantization.py",
+        full_weights_dtype="fp32", activation_sd=0.03,
+    ),
+    Recipe(
+        "torchtune", "torchtune, single device", "torchtune 0.6.1, torchao 0.9", "read in source",
+        "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast), modules/loss/ce_chunked_output_loss.py,"
+        " training/activations.py, configs/llama3_1",
+        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="chunked", outputs_in_fp32=False,
+        clips_gradients=False, activation_sd=0.1,
+    ),
+    Recipe(
+        "litgpt", "LitGPT, single device", "litgpt 0.5.13, lightning 2.5", "read in source",
+        "litgpt utils.py get_default_supported_precision (bf16-mixed: weights fp32), finetune/lora.py, finetune/full.py;"
+        " lightning fabric/plugins/precision",
+        quantised_adapter_dtype="base", full_weights_dtype="fp32", frozen_weights_dtype="fp32", loss="chunked",
+        optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True, clips_gradients=False,
+        activation_sd=0.1,
+    ),
+    Recipe(
+        "trl-0.13", "TRL SFTTrainer of January 2025", "trl 0.13.0, transformers 4.48.1, peft 0.13.2", "read in source",
+        "trl trainer/sft_trainer.py (kbit preparation), trainer/utils.py peft_module_casting_to_bf16; transformers"
+        " loss/loss_utils.py; peft tuners/lora/layer.py, tuners/lora/bnb.py",
+        kbit_prepared=True, optimizer="adamw_torch", logits_form="4.46", linear_experts=True, activation_sd=0.03,
+    ),
+    Recipe(
+        "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "read in source",
+        "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits, shifted"
+        " copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
+        kbit_prepared=True, optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.03,
+    ),
+    Recipe(
+        "fms-0.13", "fms-acceleration without kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
+        "read in source",
+        "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, nn_modules/triton_utils/dequant.py",
+        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, activation_sd=0.03,
+    ),
+    Recipe(
+        "fms-0.11", "fms-acceleration without kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
+        "read in source",
+        "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, nn_modules/triton_utils/dequant.py",
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.03,
+    ),
+    Recipe(
+        "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0, transformers 4.48.1",
+        "read in source",
+        "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
+        loss="unsloth", optimizer="adamw_torch", logits_form="4.46", norm_kernel="fused", lora_kernel="fused",
+        linear_experts=True, activation_sd=0.15,
+    ),
+    Recipe(
+        "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4, transformers 4.45.2",
+        "read in source",
+        "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
+        loss="unsloth", optimizer="adamw_torch", logits_form="4.45", norm_kernel="fused", lora_kernel="fused",
+        linear_experts=True, activation_sd=0.15,
+    ),
+    Recipe(
+        "swift-1", "ms-swift 1", "ms-swift 1.7, transformers 4.38, peft 0.9", "read in source",
+        "swift llm/tuner.py, llm/utils/argument.py (lora_dtype fp32), trainers/trainers.py; transformers"
+        " models/llama/modeling_llama.py _update_causal_mask: a full mask of max_position_embeddings",
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.1,
+    ),
+    Recipe(
+        "fsdp-qlora", "Answer.AI fsdp_qlora train.py", "train.py of 2024, transformers 4.38, peft 0.9", "read in source",
+        "fsdp_qlora train.py (precision bf16: one dtype, no autocast; the outputs live until after the step),"
+        " scripts/lora.py",
+        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch", logits_form="4.45",
+        outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False, activation_sd=0.03,
+    ),
+    Recipe(
+        "torchtitan", "torchtitan pre-training", "torchtitan 0.3", "read in source",
+        "torchtitan config/configs.py (weights fp32), models/llama3/parallelize.py (FSDP2 casts to bf16),"
+        " components/loss.py ChunkedLossWrapper, distributed/activation_checkpoint.py, components/optimizer/optimizer.py",
+        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, full_weights_dtype="fp32",
+        frozen_weights_dtype="fp32", gathered_dtype="bf16", loss="chunked", gradient_checkpointing="selective",
+        outputs_in_fp32=False, activation_sd=0.1,
+    ),
+    Recipe(
+        "peft-loop", "PEFT method_comparison training loop", "peft method_comparison/MetaMathQA, transformers 5",
+        "read in source",
+        "peft method_comparison/MetaMathQA/run.py (no autocast, outputs alive through the backward pass), utils.py,"
+        " default_training_params.json",
+        autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True, outputs_in_fp32=False,
+        activation_sd=0.03,
     ),
 )  # fmt: skip
 

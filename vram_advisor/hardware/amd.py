@@ -38,7 +38,13 @@ def probe(root: Path = ROOT, first_index: int = 0) -> Reading:
         else:
             gpus.append(gpu)
     driver = read_text(root / "sys/module/amdgpu/version") or None
-    return Reading(tuple(gpus), driver if gpus else None, None, tuple(notes), None if gpus else ABSENT)
+    return Reading(
+        gpus=tuple(gpus),
+        driver=driver if gpus else None,
+        notes=tuple(notes),
+        next_index=first_index + len(gpus),
+        absent=None if gpus else ABSENT,
+    )
 
 
 def _snapshot(card: Path, root: Path, index: int) -> GpuSnapshot | None:

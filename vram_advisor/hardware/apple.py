@@ -49,5 +49,6 @@ def probe(host: HostSnapshot, read: Callable[[str], str | None] = sysctl) -> Rea
                 source="psutil",
                 notes=(f"macOS lets the GPU use {gib(limit)} of {gib(total)}, {why}.",),
             ),
-        )
+        ),
+        next_index=1,
     )

@@ -25,8 +25,7 @@ def detect(processes: bool = True, root: Path = ROOT) -> Machine:
         readings = [_never_raising("Apple", lambda: apple.probe(host))]
     else:
         first = _never_raising("NVIDIA", lambda: nvidia.probe(host, processes))
-        after = 1 + max((gpu.index for gpu in first.gpus), default=-1)
-        readings = [first, _never_raising("AMD", lambda: amd.probe(root, after))]
+        readings = [first, _never_raising("AMD", lambda: amd.probe(root, first.next_index))]
     gpus = tuple(gpu for reading in readings for gpu in reading.gpus)
     notes = [note for reading in readings for note in reading.notes]
     if not gpus:

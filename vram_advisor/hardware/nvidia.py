@@ -94,7 +94,7 @@ def _read(session: _Session) -> Reading:
     slices: list[Any] = []
     for index in range(count):
         device = Query(session.nvml)
-        handle = device("the GPU", "nvmlDeviceGetHandleByIndex", index)
+        handle = device("not reachable", "nvmlDeviceGetHandleByIndex", index)
         if handle is None:
             session.notes.extend(device.lines(f"GPU {index}"))
             continue
@@ -115,7 +115,7 @@ def _read(session: _Session) -> Reading:
             gpus.append(gpu)
     absent = "The NVIDIA driver shows no GPU." if count == 0 else None
     version = None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}"
-    return Reading(tuple(gpus), driver, version, tuple(session.notes), absent)
+    return Reading(tuple(gpus), driver, version, tuple(session.notes), count + len(slices), absent)
 
 
 def _snapshot(session: _Session, handle: Any, index: int, *, mig: bool, driver: str | None) -> GpuSnapshot | None:
@@ -188,7 +188,10 @@ def _running(ask: Query) -> Iterator[GpuProcess]:
     """Processes that compute or draw, each once with the larger of its two figures."""
     held: dict[int, int | None] = {}
     for kind in ("Compute", "Graphics"):
-        for process in ask(f"{kind.lower()} processes", f"nvmlDeviceGet{kind}RunningProcesses") or ():
+        what, function = f"{kind.lower()} processes", f"nvmlDeviceGet{kind}RunningProcesses"
+        listed = ask(what, function, quiet=True)
+        # Drivers before 510 have the second form only.
+        for process in ask(what, f"{function}_v2") or () if listed is None else listed:
             used, before = known(process.usedGpuMemory), held.get(process.pid)
             held[process.pid] = max((value for value in (used, before) if value is not None), default=None)
     for pid, used in sorted(held.items(), key=lambda item: (-(item[1] or 0), item[0])):

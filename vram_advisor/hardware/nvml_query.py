@@ -5,6 +5,9 @@ from typing import Any
 _NOT_AVAILABLE = frozenset({2**64 - 1, 2**32 - 1})
 """What NVML puts where it has no number (NVML_VALUE_NOT_AVAILABLE)."""
 
+_FUNCTION_NOT_FOUND = 13
+_TOO_OLD = "not in this driver"
+
 
 def known(value: Any) -> int | None:
     """The whole number that NVML gave; None where it gave none, or the mark for not available."""
@@ -29,10 +32,14 @@ class Query:
             quiet: failing is usual here and not worth a line.
         """
         first = () if self._handle is None else (self._handle,)
+        # The bindings raise this one, which is no NVMLError, where an old driver lacks the newest form of a function.
+        too_old = getattr(self._nvml, "NVMLLibraryMismatchError", self._nvml.NVMLError)
         try:
             return getattr(self._nvml, function)(*first, *arguments)
         except self._nvml.NVMLError as error:
-            reason = str(error)
+            reason = _TOO_OLD if getattr(error, "value", None) == _FUNCTION_NOT_FOUND else str(error)
+        except too_old:
+            reason = _TOO_OLD
         except AttributeError:
             reason = "not in this version of nvidia-ml-py"
         except (TypeError, ValueError, OSError) as error:

@@ -13,5 +13,7 @@ class Reading:
     driver: str | None = None
     cuda_driver: str | None = None
     notes: tuple[str, ...] = ()
+    next_index: int = 0
+    """The first index that another maker's GPUs can have; those that could not be read keep theirs."""
     absent: str | None = None
     """Why there is nothing to read; worth saying only where no other probe found a GPU."""

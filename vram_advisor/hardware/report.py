@@ -37,7 +37,7 @@ def _gpu(gpu: GpuSnapshot) -> list[str]:
         f"free {_size(gpu.free_bytes)}",
         f"used {_size(gpu.used_bytes)}",
         f"reserved {_size(gpu.reserved_bytes)}",
-        f"processes {len(held)} with {_size(None if None in held else sum(size or 0 for size in held))}",
+        f"processes {len(held)} holding {_size(None if None in held else sum(size or 0 for size in held))}",
     ]
     facts = [
         f"compute capability {gpu.compute_capability or 'unknown'}",

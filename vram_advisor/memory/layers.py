@@ -273,7 +273,7 @@ class LayerTape(Tape):
             k = self.repeat(k, "key", q.width, a)
             v = self.repeat(v, "value", a.output_size, a)
         if n.attention == "math":
-            return self.eager(q, k, v, a, kernel=True)
+            return self.math(q, k, v, a)
         statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
         padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
         work: list[Amount] = []
@@ -295,7 +295,17 @@ class LayerTape(Tape):
             return x
         return self.record(f"{label} per query head", [x], x.rows, width, x.itemsize)
 
-    def eager(self, q: Value, k: Value, v: Value, a: Attention, kernel: bool = False) -> Value:
+    def math(self, q: Value, k: Value, v: Value, a: Attention) -> Value:
+        """The fallback of scaled_dot_product_attention: fp32 throughout (ATen native/transformers/attention.cpp)."""
+        heads, e = a.num_attention_heads, q.itemsize
+        q, k, v = self.cast(q, 4), self.cast(k, 4), self.cast(v, 4)
+        q, k = self.scale(q, "scaled query"), self.scale(k, "scaled key")
+        raw = self.record("attention scores", [q, k], "Q", heads, 4, saved=[q, k])
+        soft = self.record("attention probabilities", [raw], "Q", heads, 4, save_output=True)
+        out = self.record("attention output in fp32", [soft, v], q.rows, a.output_size, 4, saved=[soft, v])
+        return self.cast(out, e, "attention output")
+
+    def eager(self, q: Value, k: Value, v: Value, a: Attention) -> Value:
         """Attention written out: scores [micro batch x heads x length x length]."""
         n = self.numerics
         heads = a.num_attention_heads

@@ -47,7 +47,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     if habits.loss in ("trl_fused_head", "cut_cross_entropy"):
         loss = _tiles(tape, normed, v, trained)
     else:
-        loss = _logits(tape, normed, v, trained, habits)
+        loss = _logits(tape, normed, v, trained, habits, model.logit_softcapping)
     return tape.profile(None, loss, None)
 
 
@@ -73,9 +73,15 @@ def _tiles(tape: LayerTape, hidden: Value, vocab: int, trained: bool) -> Value:
     return loss
 
 
-def _logits(tape: LayerTape, hidden: Value, vocab: int, trained: bool, habits: HeadHabits) -> Value:
+def _logits(
+    tape: LayerTape, hidden: Value, vocab: int, trained: bool, habits: HeadHabits, softcapping: bool
+) -> Value:
     """Full logits, upcast to fp32, log-softmax and its gradient [T x vocab_size]."""
     logits = tape.matmul(hidden, "logits", hidden.width, vocab, habits.head_itemsize, trained)
+    if softcapping:
+        small = tape.scale(logits, "logits / cap")
+        bent = tape.record("tanh of logits", [small], "T", vocab, small.itemsize, save_output=True, kind="logits")
+        logits = tape.scale(bent, "capped logits")
     wide = tape.cast(logits, 4, "logits in fp32")
     softened = tape.record("log-softmax", [wide], "T", vocab, 4, save_output=True, kind="logits")
     loss = tape.record("loss", [softened], "one", 1, 4)

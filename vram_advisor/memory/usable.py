@@ -5,6 +5,8 @@ desktop, and where memory is unified the operating system decides. A card that i
 none of this is used. The context of the process itself (``overhead``) is not taken off here.
 """
 
+from math import hypot
+
 from vram_advisor.domain.gpu import Device, GpuSpec
 from vram_advisor.domain.unified import MAC_SHARE_SD, metal_limit_bytes
 from vram_advisor.units.bytes import GIB
@@ -116,8 +118,8 @@ def usable_bytes(spec: GpuSpec, system: str) -> tuple[int, int]:
         # Windows shows the whole card and keeps its part when memory is asked for, so its reserve replaces the
         # driver's.
         total = _reported(spec, nominal)
-        free = min(free, total - max(WDDM_RESERVE_BYTES, WDDM_RESERVE_SHARE * total) - WDDM_DISPLAY_BYTES)
-        sd = max(sd, WDDM_SD_BYTES)
+        free = min(free, total - max(WDDM_RESERVE_BYTES, WDDM_RESERVE_SHARE * total)) - WDDM_DISPLAY_BYTES
+        sd = hypot(sd, WDDM_SD_BYTES)
     return max(0, int(free)), int(sd)
 
 

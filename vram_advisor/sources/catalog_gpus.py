@@ -104,7 +104,7 @@ def scan_gpus() -> tuple[GpuRow, ...]:
 def gpus_with(min_bytes: int = 0) -> tuple[GpuRow, ...]:
     """The cards with at least ``min_bytes`` [B], by the total the driver reports, else by the nominal one.
 
-    GPUs without memory of their own are left out.
+    GPUs without memory of their own are left out; of a unified memory the GPU gets a share only (``memory.usable``).
     """
     return tuple(row for row in scan_gpus() if row.vram_bytes and (row.reported_bytes or row.vram_bytes) >= min_bytes)
 
@@ -131,6 +131,7 @@ def _rows(head: Head) -> Iterator[GpuRow]:
             vram_bytes=None if size is None else size * GIB,
             reported_bytes=head.reported_bytes,
             launch_date=head.launch,
+            unified=head.unified,
         )
 
 

@@ -51,7 +51,7 @@ def split_size(name: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
 def find_run(run: Sequence[str], inside: Sequence[str]) -> int | None:
     """Where ``run`` stands in ``inside`` as neighbouring whole words."""
     length = len(run)
-    for start in range(len(inside) - length + 1):
+    for start in range(len(inside) - length + 1) if length else ():
         if tuple(inside[start : start + length]) == tuple(run):
             return start
     return None

@@ -7,11 +7,12 @@ from vram_advisor.domain.architectures.parts import flag, hidden_size
 from vram_advisor.domain.architectures.row import Architecture
 from vram_advisor.domain.architectures.table import WRAPPERS, architecture
 from vram_advisor.domain.model import Block, ModelSpec
-from vram_advisor.units.errors import BadInput
+from vram_advisor.units.errors import BadInput, NotModelled
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "float8_e4m3fn": "fp8"}
 TEXT_FIELDS = ("text_config", "llm_config", "language_config")
 TOWER_FIELDS = ("vision_config", "audio_config")
+TOWER_NOTE = "read as its text model: the vision or audio tower is not counted"
 NATIVE_QUANTIZATION = ("fp8", "mxfp4")
 """Formats in which a model is published first; others are conversions of 16-bit weights."""
 
@@ -26,29 +27,29 @@ def build(config: Mapping[str, object], *, id: str | None = None, where: str = "
     outer = Fields(config, where)
     model_type = outer.text("model_type")
     if model_type is None:
-        raise BadInput(
-            f"{where}: model_type is missing, expected the name of an architecture, as Hugging Face writes it"
-        )
-    notes: list[str] = []
-    inner, text_type, context = text_fields(outer, model_type, notes)
+        raise BadInput(f"{where}: model_type is missing, expected the name of an architecture")
+    notes = []
+    if any(outer.table(tower) for tower in TOWER_FIELDS):
+        notes.append(TOWER_NOTE)
+    inner, text_type, context = text_fields(outer, model_type)
     row = architecture(text_type, context)
     fields = Fields(inner, context, row.defaults)
+    for switch, setting in row.unmodelled.items():
+        if fields.flag(switch, not setting) is setting:
+            raise NotModelled(f"{context}: {model_type} with {switch} = {str(setting).lower()} is not modelled")
     tied = outer.flag("tie_word_embeddings", fields.flag("tie_word_embeddings", row.tied))
     name = id or outer.text("_name_or_path") or model_type
     return assemble(fields, row, tied, name, native_dtype(outer, fields, notes), notes)
 
 
-def text_fields(outer: Fields, model_type: str, notes: list[str]) -> tuple[Mapping[str, object], str, str]:
+def text_fields(outer: Fields, model_type: str) -> tuple[Mapping[str, object], str, str]:
     """The text configuration, its ``model_type`` and its place in the file."""
     for name in TEXT_FIELDS:
         inner = outer.table(name)
-        if inner is None:
-            continue
-        if any(outer.table(tower) for tower in TOWER_FIELDS):
-            notes.append("read as its text model: the vision or audio tower is not counted")
-        context = f"{outer.where}: {name}"
-        text_type = Fields(inner, context).text("model_type") or WRAPPERS.get(model_type)
-        return inner, text_type or model_type, context
+        if inner is not None:
+            context = f"{outer.where}: {name}"
+            text_type = Fields(inner, context).text("model_type") or WRAPPERS.get(model_type)
+            return inner, text_type or model_type, context
     return outer.values, WRAPPERS.get(model_type) or model_type, outer.where
 
 

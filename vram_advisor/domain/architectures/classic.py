@@ -67,6 +67,7 @@ CLASSIC = (
         intermediate=four_times,
         activation="gelu_new",
         position_offset=0,
+        unmodelled={"add_cross_attention": True},
     ),
     Architecture(
         "gpt_bigcode",
@@ -166,6 +167,7 @@ CLASSIC = (
         mlp_bias=True,
         rotary=0.5,
         activation="gelu_new",
+        unmodelled={"qk_layernorm": True},
         head_bias=True,
     ),
     Architecture(

@@ -48,6 +48,7 @@ BERT = Architecture(
     activation="gelu",
     position_offset=0,
     extra=bert_extra,
+    unmodelled={"add_cross_attention": True},
 )
 ENCODERS = (
     BERT,

@@ -52,9 +52,7 @@ def chatglm_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
 
 
 def mpt_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
-    """MPT: no biases, ALiBi."""
-    if not fields.flag("no_bias", True):
-        raise NotModelled(f"{fields.where}: MPT with biases (no_bias = false) is not modelled")
+    """MPT: ALiBi; learned positions are refused."""
     if not fields.inside("attn_config").flag("alibi", True):
         raise NotModelled(f"{fields.where}: MPT with learned positions (attn_config.alibi = false) is not modelled")
     return decoder_layers(fields, row)
@@ -92,6 +90,8 @@ FALCON_ERA = (
             layers="transformer.h.{layer}",
             embedding="transformer.word_embeddings",
             final_norm="transformer.ln_f",
+            norms=("input_layernorm",),
+            pair_of_norms=("ln_attn", "ln_mlp"),
             attention="self_attention",
         ),
         norm="layer",
@@ -124,6 +124,7 @@ FALCON_ERA = (
         gated=False,
         mlp_modules=("up_proj", "down_proj"),
         intermediate=mpt_width,
+        unmodelled={"no_bias": False},
         activation="gelu",
     ),
     Architecture(
@@ -140,6 +141,7 @@ FALCON_ERA = (
         attention_modules=QUERY_KEY_VALUE,
         qkv_bias=("add_qkv_bias", False),
         mlp_modules=("dense_h_to_4h", "dense_h_to_4h", "dense_4h_to_h"),
+        unmodelled={"add_bias_linear": True, "rmsnorm": False},
         rotary=0.5,
     ),
 )

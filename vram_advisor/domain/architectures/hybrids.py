@@ -112,6 +112,11 @@ def lfm2_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
     return [blocks[sees, mixes] for sees, mixes in zip(full, mixed, strict=True)]
 
 
+def mamba2_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
+    """Mamba-2 in every layer, nothing else."""
+    return [Block(state=mamba2(fields), num_norms=row.num_norms)] * num_layers(fields)
+
+
 LFM2 = Architecture(
     "lfm2",
     checked("lfm2"),
@@ -183,6 +188,20 @@ HYBRIDS = (
         qkv_bias=ATTENTION_BIAS,
         output_bias=ATTENTION_BIAS,
         mlp_modules=("input_linear", "input_linear", "output_linear"),
+    ),
+    Architecture(
+        "mamba2",
+        checked("mamba2"),
+        mamba2_layers,
+        names=Names(
+            layers="backbone.layers.{layer}",
+            embedding="backbone.embeddings",
+            final_norm="backbone.norm_f",
+            norms=("norm",),
+            state="mixer",
+        ),
+        num_norms=1,
+        defaults={"n_groups": 8, "conv_kernel": 4},
     ),
     LFM2,
     replace(

@@ -27,6 +27,8 @@ class Names:
     project_in: str = ""
     project_out: str = ""
     norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
+    pair_of_norms: tuple[str, ...] = ()
+    """The names where a layer has two norms, if they differ (Falcon's second generation)."""
     attention: str = "self_attn"
     qk_norms: tuple[str, str] = ("q_norm", "k_norm")
     mlp: str = "mlp"
@@ -108,6 +110,8 @@ class Architecture:
     """Learned positions: rows beyond max_position_embeddings; None: none are learned."""
     extra: Callable[[Fields, int, int], Sequence[ExtraTensor]] | None = None
     """Weights outside the layers, from hidden size and number of layers."""
+    unmodelled: Mapping[str, bool] = field(default_factory=dict)
+    """Switches, with the setting that changes the weights in a way that has no formula here."""
     defaults: Mapping[str, object] = field(default_factory=dict)
     """What the configuration class of transformers assumes for fields that a file leaves out."""
 

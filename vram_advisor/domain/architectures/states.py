@@ -19,20 +19,20 @@ def delta_net(fields: Fields) -> StateSpace:
 
 
 def mamba2(fields: Fields) -> StateSpace:
-    """Mamba-2 under the field names of Granite 4 and Nemotron-H."""
+    """Mamba-2 under the field names of Granite 4, Nemotron-H and Mamba-2 itself."""
     if fields.flag("mamba_proj_bias", False) or fields.flag("use_bias", False):
         raise NotModelled(f"{fields.where}: Mamba-2 projections with a bias are not modelled")
-    heads = fields.integer("mamba_n_heads", "mamba_num_heads", high=MAX_HEADS)
+    heads = fields.integer("mamba_n_heads", "mamba_num_heads", "num_heads", high=MAX_HEADS)
     if fields.get("mamba_d_head")[1] == "auto":
         head_dim = fields.integer_or(2, "mamba_expand", low=1, high=64) * hidden_size(fields) // heads
     else:
-        head_dim = fields.integer("mamba_d_head", "mamba_head_dim")
+        head_dim = fields.integer("mamba_d_head", "mamba_head_dim", "head_dim")
     bias_field = "mamba_conv_bias" if fields.get("mamba_conv_bias")[1] is not None else "use_conv_bias"
     return StateSpace(
         kind="mamba2",
         num_heads=heads,
         head_dim=head_dim,
-        state_size=fields.integer("mamba_d_state", "ssm_state_size"),
+        state_size=fields.integer("mamba_d_state", "ssm_state_size", "state_size"),
         num_groups=fields.integer("mamba_n_groups", "n_groups", high=MAX_HEADS),
         conv_kernel=fields.integer("mamba_d_conv", "conv_kernel", high=1024),
         conv_bias=fields.flag(bias_field, True),

@@ -20,7 +20,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 """One row per ``model_type`` of a text model."""
 
-WRAPPERS: dict[str, str | None] = {
+WRAPPERS: dict[str, str] = {
     "mistral3": "mistral",
     "gemma3": "gemma3_text",
     "gemma3n": "gemma3n_text",

@@ -157,9 +157,9 @@ def layer(block: Block, hidden: int, names: Names) -> Iterator[Part]:
         yield from mlp(block.mlp, hidden, names)
     if block.experts:
         yield from experts(block.experts, hidden, names)
+    norms = names.pair_of_norms if block.num_norms == 2 and names.pair_of_norms else names.norms
     for index in range(block.num_norms):
-        name = names.norms[index] if index < len(names.norms) else f"norm_{index + 1}"
-        yield from norm(name, hidden, block.norm)
+        yield from norm(norms[index] if index < len(norms) else f"norm_{index + 1}", hidden, block.norm)
     for extra in block.extra:
         yield extra.name, extra.shape, extra.role, extra.kind
     if block.extra_parameters:

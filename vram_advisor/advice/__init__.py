@@ -1,0 +1,1 @@
+"""What an estimate means for a person: the verdict."""

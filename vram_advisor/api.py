@@ -1,0 +1,211 @@
+"""The one door: resolve names, look at the machine, answer. The faces call this and nothing below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vram_advisor.advice.verdict import judge, probability_of_fit
+from vram_advisor.domain.answer import Answer, Option, SmallestGpu
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.gpu import Device, Machine
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.quantization import SHORT_NAMES, quantization
+from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.tensors import active_parameters, count_parameters
+from vram_advisor.hardware.machine import detect as detect_machine
+from vram_advisor.hardware.machine import device as pick_device
+from vram_advisor.memory.estimate import estimate
+from vram_advisor.memory.usable import device_from_spec
+from vram_advisor.sources.catalog_gpus import find_gpu, gpus_with, with_spec
+from vram_advisor.sources.models import resolve_model
+from vram_advisor.units.bytes import gib
+from vram_advisor.units.errors import BadInput, NotModelled
+
+RANK = {"fits": 0, "tight": 1}
+
+
+def detect(processes: bool = True) -> Machine:
+    """What this machine has: GPUs with the catalogue's card where it is known, processor, memory. Never raises."""
+    machine = detect_machine(processes)
+    return Machine(
+        machine.host, tuple(with_spec(gpu) for gpu in machine.gpus), machine.driver, machine.cuda_driver, machine.notes
+    )
+
+
+def resolve_device(gpu: str | None = None, gpu_index: int | None = None, num_gpus: int = 1) -> Device | None:
+    """The card to compare with: a named one, or the one in the machine; None where there is neither.
+
+    Raises:
+        BadInput: no card has that name.
+        Missing: the machine has no GPU of that index.
+    """
+    if gpu is not None:
+        return device_from_spec(find_gpu(gpu), num_gpus, detect_machine(False).host.system)
+    machine = detect()
+    if not machine.gpus and gpu_index is None:
+        return None
+    return pick_device(machine, gpu_index or 0)
+
+
+def plans(workload: Workload, plan: Plan, quantization_name: str | None) -> list[tuple[str, Plan]]:
+    """The options to compare: one where the quantization was named, else what people choose between."""
+    if quantization_name is not None:
+        exact = named_quantization(quantization_name, plan)
+        return [(quantization(exact).title, plan.model_copy(update={"quantization": exact}))]
+    if workload.method == "full":
+        return [
+            ("mixed precision", plan.model_copy(update={"weights_dtype": "fp32", "mixed_precision": plan.mixed_precision or "bf16"})),
+            ("pure bf16", plan.model_copy(update={"weights_dtype": "bf16", "mixed_precision": "none"})),
+            ("bf16, 8-bit AdamW", plan.model_copy(
+                update={"weights_dtype": "bf16", "mixed_precision": "none", "optimizer": "adamw_bnb_8bit"})),
+        ]  # fmt: skip
+    names = {"FP16": "bf16", "Q8": "int8", "Q4": "nf4_double"}
+    if plan.runtime == "vllm":
+        names |= {"Q8": "fp8", "Q4": "awq_int4"}
+    if workload.method == "qlora":
+        del names["FP16"]
+    return [(title, plan.model_copy(update={"quantization": name})) for title, name in names.items()]
+
+
+def named_quantization(name: str, plan: Plan) -> str:
+    """The exact name of a storage format; ``fp16``, ``q8`` and ``q4`` mean what the runtime makes of them."""
+    lowered = name.lower().replace("-", "_")
+    if plan.runtime == "vllm" and lowered in ("q8", "q4"):
+        return {"q8": "fp8", "q4": "awq_int4"}[lowered]
+    return quantization(SHORT_NAMES.get(lowered, lowered)).name
+
+
+def check(
+    model: str | ModelSpec,
+    *,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    quantization: str | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    coefficients: Coefficients = NOMINAL,
+    **choices: Any,
+) -> Answer:
+    """Will it fit?
+
+    Args:
+        model: catalogue alias, path to a configuration, folder or safetensors file, or Hugging Face id.
+        gpu: a card of the catalogue; None: the one in this machine.
+        gpu_index: which GPU of this machine.
+        quantization: how the base is stored; None compares what people choose between.
+        workload, plan: the ask and the levers as values.
+        choices: fields of Workload and Plan by name, instead of or on top of the values.
+
+    Raises:
+        BadInput: a name, file or number cannot be used.
+        Missing: something that was asked for is not there.
+    """
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
+        plan = plan.model_copy(update={"sharding": "ddp"})
+    device = resolve_device(gpu, gpu_index, plan.num_gpus)
+    habits = recipe(plan.recipe)
+    options: list[Option] = []
+    warnings: list[str] = []
+    refused: NotModelled | None = None
+    for title, candidate in plans(workload, plan, quantization):
+        try:
+            value = estimate(spec, workload, candidate, habits, device, coefficients)
+        except NotModelled as error:
+            refused = error
+            warnings.append(f"{title}: {error}")
+            continue
+        options.append(Option(title, value.plan, habits, value.estimate, judge(value.estimate, device)))
+        warnings += [note for note in value.estimate.notes if note not in warnings]
+    if not options:
+        assert refused is not None
+        raise refused
+    return Answer(
+        model=spec,
+        parameters=count_parameters(spec),
+        active_parameters=active_parameters(spec),
+        workload=workload,
+        device=device,
+        calibration=None,
+        options=tuple(options),
+        recommended=recommend(options),
+        smallest_gpus=smallest(options) if device is None or all(o.verdict.outcome not in RANK for o in options) else (),
+        assumptions=assumptions(spec, workload, options, device),
+        warnings=tuple(dict.fromkeys([*warnings, *spec.notes])),
+    )
+
+
+def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tuple[Workload, Plan]:
+    """Workload and plan with fields set by name.
+
+    Raises:
+        BadInput: no field has that name, or the value is out of range.
+    """
+    from pydantic import ValidationError
+
+    for name in choices:
+        if name not in Workload.model_fields and name not in Plan.model_fields:
+            raise BadInput(f"'{name}' is no option: use one of {', '.join([*Workload.model_fields, *Plan.model_fields])}.")
+    try:
+        ask = {k: v for k, v in choices.items() if k in Workload.model_fields}
+        levers = {k: v for k, v in choices.items() if k in Plan.model_fields}
+        return (
+            Workload.model_validate({**workload.model_dump(), **ask}) if ask else workload,
+            Plan.model_validate({**plan.model_dump(), **levers}) if levers else plan,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
+
+
+def recommend(options: list[Option]) -> int | None:
+    """The best precision that fits, else one that fits tightly, else none. Options are ordered best first."""
+    ranked = [(RANK[o.verdict.outcome], i) for i, o in enumerate(options) if o.verdict.outcome in RANK]
+    return min(ranked)[1] if ranked else None
+
+
+def smallest(options: list[Option]) -> tuple[SmallestGpu, ...]:
+    """For each option the smallest card that holds it: fewest bytes, then newest."""
+    found: list[SmallestGpu] = []
+    for i, option in enumerate(options):
+        need = option.estimate.minimum_mean
+        rows = sorted(gpus_with(int(need)), key=lambda row: (row.vram_bytes, row.form == "laptop", row.launch_date is None, _descending(row.launch_date)))
+        for row in rows:
+            device = device_from_spec(find_gpu(row.id), 1, "linux")
+            p = probability_of_fit(need, option.estimate.minimum_sd, device.free_bytes, device.free_sd_bytes)
+            if p >= 0.95:
+                found.append(SmallestGpu(i, row.id, row.name, device.total_bytes, round(p, 4)))
+                break
+    return tuple(found)
+
+
+def _descending(date: str | None) -> str:
+    """A key that sorts later dates first."""
+    return "".join(chr(255 - ord(c)) for c in date or "")
+
+
+def assumptions(model: ModelSpec, workload: Workload, options: list[Option], device: Device | None) -> tuple[str, ...]:
+    """Every choice that was made for the user, in words."""
+    plan, habits = options[0].plan, options[0].recipe
+    said = [f"model {model.id}: {model.source}"]
+    if workload.trains:
+        said.append(f"recipe {habits.title} ({habits.versions}; {habits.evidence})")
+        said.append(
+            f"{workload.micro_batch_size} x {workload.sequence_length} tokens per micro batch, gradient accumulation "
+            f"{workload.gradient_accumulation_steps}, {'padded' if workload.padding == 'padded' else 'no padding mask'}"
+        )
+        if workload.method != "full":
+            said.append(f"LoRA rank {plan.lora_r}, alpha {plan.lora_alpha:g}, dropout {plan.lora_dropout:g} on {' '.join(plan.target_modules)}")
+        said.append(
+            f"checkpointing {plan.gradient_checkpointing}, attention {plan.attn_implementation}, loss {plan.loss}, "
+            f"optimizer {plan.optimizer}, mixed precision {plan.mixed_precision}"
+        )
+    else:
+        said.append(f"runtime {plan.runtime}, {workload.num_sequences} sequence(s) of {workload.context_length} tokens")
+    if plan.num_gpus > 1:
+        said.append(f"{plan.num_gpus} GPUs, {plan.sharding}; figures are those of one GPU")
+    if device is not None and device.source == "catalogue":
+        said.append(f"{device.name} as an empty card: {gib(device.free_bytes)} usable")
+    return tuple(said)

@@ -1,0 +1,37 @@
+"""One answer for any workload: the fold of training and inference behind one name."""
+
+from dataclasses import dataclass
+
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.estimate import Estimate
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory.setup import resolved
+from vram_advisor.memory.timeline import estimate_training
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """An estimate with the plan it is for, every choice filled in."""
+
+    plan: Plan
+    estimate: Estimate
+
+
+def estimate(
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    device: Device | None = None,
+    coefficients: Coefficients = NOMINAL,
+) -> Estimated:
+    """Memory of a workload on one GPU.
+
+    Raises:
+        BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
+    """
+    plan = resolved(workload, plan, recipe)
+    return Estimated(plan, estimate_training(model, workload, plan, recipe, device, coefficients))
