@@ -69,8 +69,8 @@ _ROWS = (
     ),
     Recipe(
         "unsloth", "Unsloth", "unsloth 2026.10, unsloth_zoo 2026.10", "read in source",
-        "unsloth kernels/fast_lora.py, kernels/rms_layernorm.py, models/llama.py, models/rl.py (8-bit AdamW); unsloth_zoo"
-        " training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the host),"
+        "unsloth kernels/fast_lora.py, kernels/rms_layernorm.py, models/llama.py, models/rl.py (8-bit AdamW);"
+        " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the host),"
         " fused_losses/cross_entropy_loss.py",
         loss="unsloth", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
         norm_kernel="fused", mlp_kernel="fused", lora_kernel="fused", activation_sd=0.15,
@@ -89,15 +89,15 @@ _ROWS = (
     ),
     Recipe(
         "torchtune", "torchtune, single device", "torchtune 0.6.1, torchao 0.9", "read in source",
-        "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast), modules/loss/ce_chunked_output_loss.py,"
-        " training/activations.py, configs/llama3_1",
+        "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast),"
+        " modules/loss/ce_chunked_output_loss.py, training/activations.py, configs/llama3_1",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="chunked", outputs_in_fp32=False,
         clips_gradients=False, activation_sd=0.1,
     ),
     Recipe(
         "litgpt", "LitGPT, single device", "litgpt 0.5.13, lightning 2.5", "read in source",
-        "litgpt utils.py get_default_supported_precision (bf16-mixed: weights fp32), finetune/lora.py, finetune/full.py;"
-        " lightning fabric/plugins/precision",
+        "litgpt utils.py get_default_supported_precision (bf16-mixed: weights fp32), finetune/lora.py,"
+        " finetune/full.py; lightning fabric/plugins/precision",
         quantised_adapter_dtype="base", full_weights_dtype="fp32", frozen_weights_dtype="fp32", loss="chunked",
         optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True, clips_gradients=False,
         activation_sd=0.1,
@@ -110,31 +110,31 @@ _ROWS = (
     ),
     Recipe(
         "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "read in source",
-        "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits, shifted"
-        " copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
+        "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits,"
+        " shifted copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
         kbit_prepared=True, optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.03,
     ),
     Recipe(
-        "fms-0.13", "fms-acceleration without kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
+        "fms-0.13", "fms-acceleration, no kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
         "read in source",
-        "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, nn_modules/triton_utils/dequant.py",
+        "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
         optimizer="adamw_torch", logits_form="4.46", linear_experts=True, activation_sd=0.03,
     ),
     Recipe(
-        "fms-0.11", "fms-acceleration without kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
+        "fms-0.11", "fms-acceleration, no kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
         "read in source",
-        "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, nn_modules/triton_utils/dequant.py",
+        "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
         optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.03,
     ),
     Recipe(
-        "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0, transformers 4.48.1",
+        "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0",
         "read in source",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.46", norm_kernel="fused", lora_kernel="fused",
         linear_experts=True, activation_sd=0.15,
     ),
     Recipe(
-        "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4, transformers 4.45.2",
+        "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4",
         "read in source",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.45", norm_kernel="fused", lora_kernel="fused",
@@ -147,16 +147,18 @@ _ROWS = (
         optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.1,
     ),
     Recipe(
-        "fsdp-qlora", "Answer.AI fsdp_qlora train.py", "train.py of 2024, transformers 4.38, peft 0.9", "read in source",
+        "fsdp-qlora", "Answer.AI fsdp_qlora train.py", "train.py of 2024, transformers 4.38, peft 0.9",
+        "read in source",
         "fsdp_qlora train.py (precision bf16: one dtype, no autocast; the outputs live until after the step),"
         " scripts/lora.py",
-        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch", logits_form="4.45",
-        outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False, activation_sd=0.03,
+        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch",
+        logits_form="4.45", outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False,
+        activation_sd=0.03,
     ),
     Recipe(
         "torchtitan", "torchtitan pre-training", "torchtitan 0.3", "read in source",
         "torchtitan config/configs.py (weights fp32), models/llama3/parallelize.py (FSDP2 casts to bf16),"
-        " components/loss.py ChunkedLossWrapper, distributed/activation_checkpoint.py, components/optimizer/optimizer.py",
+        " components/loss.py ChunkedLossWrapper, distributed/activation_checkpoint.py, components/optimizer",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, full_weights_dtype="fp32",
         frozen_weights_dtype="fp32", gathered_dtype="bf16", loss="chunked", gradient_checkpointing="selective",
         outputs_in_fp32=False, activation_sd=0.1,
@@ -166,8 +168,8 @@ _ROWS = (
         "read in source",
         "peft method_comparison/MetaMathQA/run.py (no autocast, outputs alive through the backward pass), utils.py,"
         " default_training_params.json",
-        autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True, outputs_in_fp32=False,
-        activation_sd=0.03,
+        autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True,
+        outputs_in_fp32=False, activation_sd=0.03,
     ),
 )  # fmt: skip
 

@@ -1,9 +1,34 @@
-"""Plays one block of a model."""
+"""One block of a model, written onto a tape and played."""
+
+from __future__ import annotations
 
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Block, ModelSpec
-from vram_advisor.memory.layers import LayerTape, Numerics
-from vram_advisor.memory.tape import Profile
+from vram_advisor.memory.attention import attention
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.feed_forward import mlp
+from vram_advisor.memory.norms import norm
+from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.tape import Profile, Value
+
+
+def write_block(t: LayerTape, x: Value, b: Block) -> Value:
+    """One decoder layer from residual stream to residual stream [T x hidden_size]."""
+    normed = norm(t, x, "input norm", b.norm)
+    assert b.attention is not None and b.mlp is not None
+    attended = attention(t, normed, b.attention)
+    if b.num_norms == 4:
+        attended = norm(t, attended, "post-attention norm", b.norm)
+    if b.parallel:
+        fed = mlp(t, normed, b.mlp)
+        both = t.add(attended, fed, "attention and MLP")
+        return t.add(both, x, "hidden states")
+    middle = t.add(x, attended, "hidden states after attention")
+    normed2 = norm(t, middle, "MLP norm", b.norm)
+    fed = mlp(t, normed2, b.mlp)
+    if b.num_norms == 4:
+        fed = norm(t, fed, "post-MLP norm", b.norm)
+    return t.add(middle, fed, "hidden states")
 
 
 def play_block(
@@ -12,7 +37,7 @@ def play_block(
     """The profile of a layer, whether it saves its own input, and the 16-bit weight copies that autocast keeps [B]."""
     tape = LayerTape(numerics, keep_gradients)
     x = tape.value("layer input", "T", model.hidden_size, numerics.stream, input_needs_grad)
-    y = tape.block(x, block)
+    y = write_block(tape, x, block)
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
     profile = tape.profile(x, y, gradient)
     source_saved = any(x.buffer in operation.saved for operation in tape.operations)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import ModelSpec
-from vram_advisor.memory.layers import LayerTape, Numerics
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.norms import norm
+from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Profile, Value
 
 
@@ -42,7 +44,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     h, v = model.hidden_size, model.vocab_size
     trained = habits.train_head
     hidden = tape.record("last hidden states", [], "T", h, numerics.stream, differentiable=True, needs_grad=True)
-    normed = tape.norm(hidden, "final norm", model.final_norm) if model.final_norm else hidden
+    normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
     if habits.loss in ("trl_fused_head", "cut_cross_entropy"):
         loss = _tiles(tape, normed, v, trained)
@@ -73,9 +75,7 @@ def _tiles(tape: LayerTape, hidden: Value, vocab: int, trained: bool) -> Value:
     return loss
 
 
-def _logits(
-    tape: LayerTape, hidden: Value, vocab: int, trained: bool, habits: HeadHabits, softcapping: bool
-) -> Value:
+def _logits(tape: LayerTape, hidden: Value, vocab: int, trained: bool, habits: HeadHabits, softcapping: bool) -> Value:
     """Full logits, upcast to fp32, log-softmax and its gradient [T x vocab_size]."""
     logits = tape.matmul(hidden, "logits", hidden.width, vocab, habits.head_itemsize, trained)
     if softcapping:

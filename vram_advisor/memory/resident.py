@@ -106,7 +106,13 @@ def residents(setup: Setup, workspace: int) -> Residents:
             STEP, "torch distributed/fsdp: current and prefetched layer, root group",
         )  # fmt: skip
     if not full:
-        add("adapters", "adapters", trained_amounts(setup.trained, "adapters", cut.weights), ALL, "arXiv 2106.09685; peft tuners/lora")
+        add(
+            "adapters",
+            "adapters",
+            trained_amounts(setup.trained, "adapters", cut.weights),
+            ALL,
+            "arXiv 2106.09685; peft tuners/lora",
+        )
     if cut.optimizer_on_host:
         host += state.state + state.paged + (trained // setup.trained[0].itemsize * 4 if full else 0)
     else:
@@ -117,7 +123,13 @@ def residents(setup: Setup, workspace: int) -> Residents:
         host += part(state.paged, cut.optimizer)
     where = AFTER if setup.key.keep_gradients else RUNNING
     if not row.in_backward:
-        add("gradients", "gradients", trained_amounts(setup.trained, "gradients", cut.gradients), where, "dtype of the parameter")
+        add(
+            "gradients",
+            "gradients",
+            trained_amounts(setup.trained, "gradients", cut.gradients),
+            where,
+            "dtype of the parameter",
+        )
     temporary = 0 if cut.optimizer_on_host else part(state.temporary, cut.optimizer)
     add("optimizer_temporaries", "temporaries of the optimizer step", (fixed("temporaries", temporary, "workspace"),),
         ("optimizer_step",), row.source)  # fmt: skip

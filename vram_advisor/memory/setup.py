@@ -11,8 +11,8 @@ from vram_advisor.domain.optimizer import optimizer
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import ITEMSIZE, Quantization, quantization
 from vram_advisor.domain.recipe import Recipe
-from vram_advisor.memory.layers import Numerics
 from vram_advisor.memory.loss import HeadHabits
+from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.step import StepKey
 from vram_advisor.memory.trained import Trained, adapter_tensors, all_weights, saved_modules
 from vram_advisor.units.errors import BadInput, NotModelled
@@ -36,7 +36,9 @@ def resolved(workload: Workload, plan: Plan, recipe: Recipe) -> Plan:
     """The plan with the recipe's choices filled in."""
     full = workload.method == "full"
     fmt = quantization(plan.quantization)
-    weights = plan.weights_dtype or (recipe.full_weights_dtype if full else ("fp16" if fmt.kept_dtype == "fp16" else "bf16"))
+    weights = plan.weights_dtype or (
+        recipe.full_weights_dtype if full else ("fp16" if fmt.kept_dtype == "fp16" else "bf16")
+    )
     if not fmt.is_quantised and not full:
         weights = plan.weights_dtype or ("fp32" if fmt.name == "fp32" else weights)
     autocast = plan.mixed_precision
@@ -66,14 +68,22 @@ def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
     """
     fmt = quantization(plan.quantization)
     if workload.method == "full" and fmt.is_quantised:
-        raise BadInput(f"--method full trains every weight, and {fmt.title} weights cannot be trained: use --method qlora.")
+        raise BadInput(
+            f"--method full trains every weight, and {fmt.title} weights cannot be trained: use --method qlora."
+        )
     if not fmt.trainable:
-        raise NotModelled(f"Training adapters on {fmt.title} weights is not modelled: use nf4_double, int8, gptq_int4 or bf16.")
+        raise NotModelled(
+            f"Training adapters on {fmt.title} weights is not modelled: use nf4_double, int8, gptq_int4 or bf16."
+        )
     for block in model.blocks:
         if block.state is not None:
-            raise NotModelled(f"Training {model.id} is not modelled: the activations of {block.state.kind} layers have no evidence.")
+            raise NotModelled(
+                f"Training {model.id} is not modelled: the activations of {block.state.kind} layers have no evidence."
+            )
         if block.attention is not None and block.attention.kind == "mla":
-            raise NotModelled(f"Training {model.id} is not modelled: the activations of latent attention have no evidence.")
+            raise NotModelled(
+                f"Training {model.id} is not modelled: the activations of latent attention have no evidence."
+            )
 
 
 @lru_cache(maxsize=1024)
@@ -87,7 +97,13 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
     check(model, workload, plan)
     full = workload.method == "full"
     fmt = quantization(plan.quantization)
-    assert plan.weights_dtype and plan.mixed_precision and plan.loss and plan.attn_implementation and plan.gradient_checkpointing
+    assert (
+        plan.weights_dtype
+        and plan.mixed_precision
+        and plan.loss
+        and plan.attn_implementation
+        and plan.gradient_checkpointing
+    )
     base = ITEMSIZE[plan.weights_dtype]
     bnb = fmt.kernel in ("bnb_4bit", "bnb_8bit")
     kept = 4 if bnb and recipe.kbit_prepared else base
@@ -98,7 +114,9 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
     if full:
         trained = all_weights(model, kept)
     else:
-        trained = adapter_tensors(model, plan.lora_r, targets, adapter, workload.method == "dora", recipe.linear_experts)
+        trained = adapter_tensors(
+            model, plan.lora_r, targets, adapter, workload.method == "dora", recipe.linear_experts
+        )
         trained += saved_modules(model, plan.modules_to_save, adapter)
     numerics = Numerics(
         stream=kept,

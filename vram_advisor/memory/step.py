@@ -6,14 +6,14 @@ before it, and first, where most gradients are there. Sizes stay linear in the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from vram_advisor.domain.amount import ZERO, Amount, Size, plus
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.blocks import play_block
-from vram_advisor.memory.layers import Numerics
 from vram_advisor.memory.loss import HeadHabits, head_profile
+from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Moment, Profile
 
 

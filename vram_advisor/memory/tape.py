@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 from vram_advisor.domain.amount import ZERO, Amount, Size, minus, plus
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
     """A tensor in the recording: a view of a buffer, with the shape that its gradient will have."""
@@ -120,7 +121,9 @@ class Tape:
         self.keep_gradients = keep_gradients
         """False where gradients of an earlier micro batch are there already: new ones are added and freed."""
 
-    def value(self, label: str, rows: str, width: int, itemsize: int, needs_grad: bool, kind: str = "activation") -> Value:
+    def value(
+        self, label: str, rows: str, width: int, itemsize: int, needs_grad: bool, kind: str = "activation"
+    ) -> Value:
         """A tensor that exists before the recording starts."""
         return Value(Amount(label, rows, width, itemsize, kind), rows, width, itemsize, needs_grad)
 
@@ -200,7 +203,9 @@ class Tape:
             kept,
         )
 
-    def _forward(self, source: Value | None, result: Value, saving: bool, start: Sequence[Amount] = (), stop: int | None = None) -> _Live:
+    def _forward(
+        self, source: Value | None, result: Value, saving: bool, start: Sequence[Amount] = (), stop: int | None = None
+    ) -> _Live:
         # Frames that early stopping leaves by an exception hold their variables until then.
         operations = self.operations
         last: dict[Amount, int] = {}
@@ -219,7 +224,12 @@ class Tape:
         for buffer, i in last.items():
             ends.setdefault(i, []).append(buffer)
         for i, operation in enumerate(operations[:stop]):
-            cut = stop is not None and i == stop - 1 and operation.output is not None and operation.output.buffer not in operation.saved
+            cut = (
+                stop is not None
+                and i == stop - 1
+                and operation.output is not None
+                and operation.output.buffer not in operation.saved
+            )
             for buffer in () if cut else operation.temporaries:
                 live.take(buffer)
             if operation.output is not None and operation.output.buffer not in born and not cut:
@@ -239,7 +249,9 @@ class Tape:
                     live.free(buffer)
         return live
 
-    def _backward(self, source: Value | None, result: Value, gradient: Amount | None, live: _Live | None = None) -> _Live:
+    def _backward(
+        self, source: Value | None, result: Value, gradient: Amount | None, live: _Live | None = None
+    ) -> _Live:
         if live is None:
             live = _Live()
             for operation in self.operations:
@@ -325,7 +337,11 @@ class Tape:
             for v in operation.inputs:
                 if v.needs_grad:
                     same = operation.passes_gradient or (operation.casts_gradient and v.itemsize == output.itemsize)
-                    new = arrived if same else Amount(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
+                    new = (
+                        arrived
+                        if same
+                        else Amount(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
+                    )
                     waiting.setdefault(v, new)
         return tuple(dict.fromkeys(waiting.values()))
 

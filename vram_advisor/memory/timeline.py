@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
 from vram_advisor.domain.amount import Amount, evaluate
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
-from vram_advisor.domain.estimate import Adapter, Component, Estimate, Peak, Phase, PhasePeak
+from vram_advisor.domain.estimate import Adapter, Component, Estimate, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
@@ -16,10 +15,10 @@ from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import workspace_bytes
-from vram_advisor.memory.resident import ALL, STEP, Residents, residents
+from vram_advisor.memory.resident import ALL, STEP, residents
 from vram_advisor.memory.setup import Setup, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
-from vram_advisor.units.grid import ceil_div, largest, smallest, where
+from vram_advisor.units.grid import ceil_div, smallest
 
 FUSED_ROWS = 512
 """bitsandbytes multiplies up to this many rows without a 16-bit copy of the weight (backends/cuda/ops.py)."""
@@ -87,11 +86,17 @@ def estimate_training(
         totals[phase] += nbytes + shared
     phases = tuple(PhasePeak(phase, totals[phase]) for phase in ALL)
     top = max(phases, key=lambda p: p.allocated_bytes)
-    components = [
-        Component(r.kind, r.label, r.nbytes, r.amounts, values, r.alive, r.reference) for r in resident.items
-    ]
+    components = [Component(r.kind, r.label, r.nbytes, r.amounts, values, r.alive, r.reference) for r in resident.items]
     components.append(
-        Component("inputs", "positions and token ids", shared, step.shared, values, (*STEP, "evaluation"), "transformers modeling_llama.py")
+        Component(
+            "inputs",
+            "positions and token ids",
+            shared,
+            step.shared,
+            values,
+            (*STEP, "evaluation"),
+            "transformers modeling_llama.py",
+        )
     )
     components += dynamic(chosen, values)
     numbers = four_numbers(setup, totals, top, chosen.get(top.phase), values, device, coefficients)
@@ -132,4 +137,6 @@ def adapter(setup: Setup) -> Adapter | None:
     if setup.workload.method == "full":
         return None
     trained = sum(t.numel for t in setup.trained)
-    return Adapter(trained, trained / (count_parameters(setup.key.model) + trained), sum(t.nbytes for t in setup.trained))
+    return Adapter(
+        trained, trained / (count_parameters(setup.key.model) + trained), sum(t.nbytes for t in setup.trained)
+    )

@@ -71,7 +71,9 @@ def adapter_tensors(
             found.append(Trained(f"{tensor.module} magnitude", (out_features,), count, 4))
     if not found:
         names = sorted({t.module for t in tensors(model) if t.kind == "linear"})
-        raise BadInput(f"--target-modules {' '.join(sorted(targets))}: {model.id} has no such module; it has {', '.join(names)}.")
+        raise BadInput(
+            f"--target-modules {' '.join(sorted(targets))}: {model.id} has no such module; it has {', '.join(names)}."
+        )
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from functools import cache
 
 from pydantic import ValidationError
 
-from vram_advisor.domain.architectures import build
+from vram_advisor.domain.architectures import TOWER_NOTE, build
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.sources.data_files import data_path
 from vram_advisor.units.errors import BadInput
@@ -23,6 +23,8 @@ FILE = "models.toml"
 SEPARATOR = "[[model]]\n"
 HEAD = re.compile(r'^\[\[model\]\]\nid = "([^"]+)"\naliases = \[([^\]]*)\]\nhf_repo = "([^"]*)"$', re.MULTILINE)
 QUOTED = re.compile(r'"([^"]+)"')
+UNCONFIRMED = frozenset({"near", "by-difference", "published-only", "no-published-count"})
+"""Ways to compare with the published count that leave a doubt; the others agree to the parameter."""
 TUNING_WORDS = frozenset({"instruct", "chat", "it", "base", "hf"})
 """Words of a name that do not change the shape of the model."""
 
@@ -173,11 +175,9 @@ def to_spec(record: ModelRecord) -> ModelSpec:
     """The dimensions of a row, built from its configuration."""
     model = build(record.config, id=record.id, where=f"data/{FILE}: {record.id}")
     counts = record.parameters
-    notes = model.notes
-    if counts.match != "exact":
-        notes += (f"published count: {counts.match}" + (f" ({counts.match_note})" if counts.match_note else ""),)
-    if record.context_note:
-        notes += (f"context: {record.context_note}",)
+    notes = tuple(note for note in model.notes if note != TOWER_NOTE or not counts.vision_audio)
+    if counts.match in UNCONFIRMED:
+        notes += (f"parameter count: {counts.match}" + (f" ({counts.match_note})" if counts.match_note else ""),)
     return replace(
         model,
         tower_parameters=counts.vision_audio,

@@ -1,0 +1,40 @@
+"""Dense feed-forward layers."""
+
+from __future__ import annotations
+
+from vram_advisor.domain.model import Mlp
+from vram_advisor.memory.attention import part
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.linear import linear
+from vram_advisor.memory.tape import Value
+
+
+def activate(t: LayerTape, x: Value, activation: str, label: str) -> Value:
+    """An activation function that saves its input."""
+    return t.record(label, [x], x.rows, x.width, x.itemsize, saved=[x])
+
+
+def mlp(t: LayerTape, x: Value, m: Mlp) -> Value:
+    """``down(act(gate(x)) * up(x))`` or ``down(act(up(x)))``."""
+    width = m.intermediate_size
+    if m.gated:
+        gate_name, up_name, down_name = m.modules
+        if gate_name == up_name:
+            both = linear(t, x, gate_name, 2 * width)
+            gate = part(t, both, "gate", width)
+            up = part(t, both, "up", width)
+            inner = t.multiply(up, activate(t, gate, m.activation, "activated gate"), "gated product")
+            out = linear(t, inner, down_name, x.width)
+            t.drop(both)
+        else:
+            gate = linear(t, x, gate_name, width)
+            active = activate(t, gate, m.activation, "activated gate")
+            up = linear(t, x, up_name, width)
+            inner = t.multiply(active, up, "gated product")
+            out = linear(t, inner, down_name, x.width)
+    else:
+        up = linear(t, x, m.modules[0], width)
+        inner = activate(t, up, m.activation, "activated MLP input")
+        out = linear(t, inner, m.modules[-1], x.width)
+    t.drop(inner, x)
+    return out

@@ -1,0 +1,69 @@
+"""From what a person types to a model: a path, a name of the catalogue, a repository of the hub."""
+
+import os
+import re
+from pathlib import Path
+
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.catalog_models import find_model, model_id
+from vram_advisor.sources.huggingface import read_config
+from vram_advisor.units.errors import AdvisorError, BadInput, Missing
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+PATH_ENDS = (".json", ".safetensors", ".gguf", ".bin", ".pt", ".pth")
+MAX_NAME = 4096
+
+
+def resolve_model(text: str) -> ModelSpec:
+    """The model that a person means.
+
+    A path where it exists or looks like one, else an id or alias of the catalogue, else ``owner/name`` on the hub.
+    Raises BadInput (with the nearest names), NotModelled, Missing (no network, no ``huggingface_hub``).
+    """
+    name = text.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise BadInput(f"model {text[:40]!r} is not a name, a path or a Hugging Face repository")
+    if looks_like_path(name):
+        return read_path(Path(name).expanduser())
+    if model_id(name) is None and REPOSITORY.fullmatch(name):
+        return from_hub(name)
+    return find_model(name)
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a name is meant as a file or folder."""
+    if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name) or name.lower().endswith(PATH_ENDS):
+        return True
+    # a folder called like a model of the catalogue must not hide the model
+    return (os.sep in name or model_id(name) is None) and Path(name).exists()
+
+
+def read_path(path: Path) -> ModelSpec:
+    """The model in a file or folder."""
+    if path.suffix.lower() in (".bin", ".pt", ".pth"):
+        raise BadInput(f"{path} is a pickle, which can run code when it is read: give its config.json or safetensors")
+    if path.suffix.lower() == ".gguf":
+        from vram_advisor.sources.gguf import read_gguf
+
+        return read_gguf(path)
+    if path.suffix.lower() == ".safetensors" or path.is_dir() and any(path.glob("*.safetensors")):
+        from vram_advisor.sources.safetensors import read_model
+
+        return read_model(path)
+    if not path.exists():
+        raise BadInput(f"{path} is not there, expected a config.json, a model folder, a .safetensors or a .gguf file")
+    return read_config(path)
+
+
+def from_hub(name: str) -> ModelSpec:
+    """The model of a hub repository; where the hub cannot be asked, a model of the catalogue that it resembles."""
+    from vram_advisor.sources.hub import fetch_model
+
+    try:
+        return fetch_model(name)
+    except (Missing, BadInput) as error:
+        near = model_id(name.partition("/")[2])
+        if near is None:
+            raise
+        hint: AdvisorError = type(error)(f"{error}; the catalogue has {near}, whose name it resembles")
+        raise hint from None
