@@ -218,7 +218,7 @@ class ModelSpec:
     native_dtype: str = "bf16"
     """dtype of the published weights: bf16, fp16, fp32, fp8, mxfp4 ..."""
     stored_bytes: tuple[tuple[str, int], ...] = ()
-    """Bytes of the weights as a checkpoint stores them [B], by dtype, towers included; empty: no checkpoint was read."""
+    """Bytes of the weights as a checkpoint stores them [B], by dtype, towers included; empty: none was read."""
     parameters_published: int | None = None
     active_parameters: int | None = None
     """Parameters used per token as published; None: counted from the blocks."""

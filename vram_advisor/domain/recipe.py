@@ -70,10 +70,10 @@ _ROWS = (
     Recipe(
         "unsloth", "Unsloth", "unsloth 2026.10, unsloth_zoo 2026.10", "read in source",
         "unsloth kernels/fast_lora.py, kernels/rms_layernorm.py, models/llama.py, models/rl.py (8-bit AdamW);"
-        " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the host),"
-        " fused_losses/cross_entropy_loss.py",
+        " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the"
+        " host), fused_losses/cross_entropy_loss.py",
         loss="unsloth", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
-        norm_kernel="fused", mlp_kernel="fused", lora_kernel="fused", activation_sd=0.15,
+        norm_kernel="fused", lora_kernel="fused", activation_sd=0.15,
     ),
     Recipe(
         "axolotl", "Axolotl", "axolotl 0.19, peft 0.20, transformers 5.16", "read in source",

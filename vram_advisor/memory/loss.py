@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vram_advisor.domain.amount import Amount
+from vram_advisor.domain.kernels import loss_kernel
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Profile, Value
+from vram_advisor.units.grid import Number, ceil_div, power_of_two, smallest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +38,39 @@ class HeadHabits:
 
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
 """TRL's fused head works on tiles of at most this many tokens and vocabulary entries."""
+CHUNK_ROWS = 512
+"""Rows of a chunk of the chunked cross entropy."""
 
 
 def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_gradients: bool = True) -> Profile:
     """Play the part of the step behind the last layer."""
     tape = LayerTape(numerics, keep_gradients)
-    h, v = model.hidden_size, model.vocab_size
-    trained = habits.train_head
-    hidden = tape.record("last hidden states", [], "T", h, numerics.stream, differentiable=True, needs_grad=True)
+    hidden = tape.record("last hidden states", [], "T", model.hidden_size, numerics.stream, needs_grad=True)
     normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
-    if habits.loss in ("trl_fused_head", "cut_cross_entropy"):
-        loss = _tiles(tape, normed, v, trained)
-    else:
-        loss = _logits(tape, normed, v, trained, habits, model.logit_softcapping)
+    if model.embedding_size is not None and model.embedding_size != model.hidden_size:
+        normed = tape.matmul(normed, "project_out", model.hidden_size, model.embedding_size, numerics.weight, False)
+    write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger}.get(loss_kernel(habits.loss).form, _logits)
+    loss = write(tape, normed, model, habits)
     return tape.profile(None, loss, None)
 
 
-def _tiles(tape: LayerTape, hidden: Value, vocab: int, trained: bool) -> Value:
+def loss_rows(model: ModelSpec, loss: str, tokens: Number) -> Number:
+    """Rows that the loss works on at one time, the symbol C of ``amount.SYMBOLS``.
+
+    Liger: the power of two at or above tokens / ceil(vocab_size / hidden_size)
+    (liger_kernel ``ops/fused_linear_cross_entropy.py``).
+    """
+    form = loss_kernel(loss).form
+    if form == "liger":
+        parts = ceil_div(model.vocab_size, model.hidden_size)
+        return smallest(tokens, power_of_two(ceil_div(tokens, parts)))
+    return smallest(tokens, CHUNK_ROWS if form == "chunked" else TILE_ROWS)
+
+
+def _tiles(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits) -> Value:
     """The output layer fused with the loss, on tiles; gradients are summed in fp32."""
-    n = tape.numerics
+    n, vocab = tape.numerics, model.vocab_size
     compute = n.autocast or hidden.itemsize
     tile = Amount("logits of one tile", "C", min(vocab, TILE_COLUMNS), compute, "logits")
     rows = Amount("statistics of the loss per token", "T", 10, 4, "logits")
@@ -63,9 +78,9 @@ def _tiles(tape: LayerTape, hidden: Value, vocab: int, trained: bool) -> Value:
     total = Amount("gradient of hidden states in fp32", "T", hidden.width, 4, "gradient")
     work = [tile, total]
     parameters: list[Amount] = []
-    if trained:
+    if habits.train_head:
         work.append(Amount("gradient of the output layer in fp32", "one", vocab * hidden.width, 4, "gradient"))
-        parameters.append(Amount("gradient of the output layer", "one", vocab * hidden.width, n.weight, "gradient"))
+        parameters.append(_head_gradient(tape, hidden, vocab))
     logprobs = tape.record(
         "log-probabilities", [hidden], "T", 1, 4,
         saved=[hidden, saved_rows], temporaries=[tile, rows], backward_temporaries=work, parameters=parameters,
@@ -75,23 +90,76 @@ def _tiles(tape: LayerTape, hidden: Value, vocab: int, trained: bool) -> Value:
     return loss
 
 
-def _logits(tape: LayerTape, hidden: Value, vocab: int, trained: bool, habits: HeadHabits, softcapping: bool) -> Value:
-    """Full logits, upcast to fp32, log-softmax and its gradient [T x vocab_size]."""
-    logits = tape.matmul(hidden, "logits", hidden.width, vocab, habits.head_itemsize, trained)
-    if softcapping:
+def _chunks(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits) -> Value:
+    """Output layer and cross entropy for a chunk of rows, computed again in the backward pass."""
+    vocab = model.vocab_size
+    forward = [
+        Amount(f"{what} of a chunk", "C", vocab, b, "logits")
+        for what, b in (("logits", 2), ("fp32 logits", 4), ("log-softmax", 4))
+    ]
+    backward = [
+        Amount(f"{what} of a chunk", "C", vocab, 4, "logits")
+        for what in ("log-softmax", "its gradient", "gradient of the logits")
+    ]
+    parameters = [_head_gradient(tape, hidden, vocab)] if habits.train_head else []
+    loss = tape.record(
+        "loss", [hidden], "one", 1, 4,
+        saved=[hidden], temporaries=forward, backward_temporaries=backward, parameters=parameters,
+    )  # fmt: skip
+    tape.drop(hidden)
+    return loss
+
+
+def _liger(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits) -> Value:
+    """Liger computes the gradients in the forward pass, a chunk of rows at a time, over the logits themselves."""
+    n, vocab = tape.numerics, model.vocab_size
+    compute = n.autocast or hidden.itemsize
+    hidden = tape.cast(hidden, compute)
+    chunk = Amount("logits of a chunk", "C", vocab, compute, "logits")
+    grad_input = Amount("gradient of hidden states", "T", hidden.width, compute, "gradient")
+    part = Amount("gradient of a chunk", "C", hidden.width, compute, "gradient")
+    saved: list[Value | Amount] = [grad_input]
+    parameters: list[Amount] = []
+    if habits.train_head:
+        saved.append(Amount("gradient of the output layer", "one", vocab * hidden.width, n.weight, "gradient"))
+        parameters.append(_head_gradient(tape, hidden, vocab))
+    loss = tape.record("loss", [hidden], "T", 1, 4, saved=saved, temporaries=[chunk, part], parameters=parameters)
+    tape.drop(hidden)
+    return loss
+
+
+def _head_gradient(tape: LayerTape, hidden: Value, vocab: int) -> Amount:
+    return Amount("gradient of the output layer", "one", vocab * hidden.width, tape.numerics.weight, "gradient")
+
+
+def _logits(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits) -> Value:
+    """Full logits, upcast to fp32, cross entropy [T x vocab_size]."""
+    vocab = model.vocab_size
+    logits = tape.matmul(hidden, "logits", hidden.width, vocab, habits.head_itemsize, habits.train_head)
+    if model.logit_softcapping:
         small = tape.scale(logits, "logits / cap")
         bent = tape.record("tanh of logits", [small], "T", vocab, small.itemsize, save_output=True, kind="logits")
         logits = tape.scale(bent, "capped logits")
     wide = tape.cast(logits, 4, "logits in fp32")
-    softened = tape.record("log-softmax", [wide], "T", vocab, 4, save_output=True, kind="logits")
-    loss = tape.record("loss", [softened], "one", 1, 4)
-    tape.drop(wide)
-    if habits.outputs_in_fp32 and logits.itemsize != 4:
-        copy = tape.record("outputs in fp32", [logits], "T", vocab, 4, differentiable=False, kind="logits")
+    returned = logits
+    if habits.logits_form == "4.45":
+        # The fp32 logits take the name of the 16-bit ones and are what the model returns.
+        returned = wide
+    source = wide
+    if habits.logits_form != "v5" and not habits.one_sequence:
+        source = tape.record("shifted logits", [wide], "T", vocab, 4, kind="logits")
+    if loss_kernel(habits.loss).form == "fused":
+        loss = tape.record("loss", [source], "T", 1, 4, saved=[source], gradient_in_input=True)
+    else:
+        softened = tape.record("log-softmax", [source], "T", vocab, 4, save_output=True, kind="logits")
+        loss = tape.record("loss", [softened], "one", 1, 4)
+    tape.drop(wide, source)
+    if habits.outputs_in_fp32 and returned.itemsize != 4:
+        copy = tape.record("outputs in fp32", [returned], "T", vocab, 4, differentiable=False, kind="logits")
         tape.drop(copy)
         if habits.outputs_kept:
             tape.keep(copy)
     elif habits.outputs_kept:
-        tape.keep(logits)
-    tape.drop(logits, hidden)
+        tape.keep(returned)
+    tape.drop(returned, hidden)
     return loss

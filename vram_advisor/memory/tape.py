@@ -51,6 +51,8 @@ class Operation:
     """The gradient buffer of an input is a copy only where the dtype changes."""
     gradient_is_view: bool
     """The gradient of the input is a view of the matrix product's result: a second gradient is not added in place."""
+    gradient_in_input: bool
+    """The gradient is written over the saved input (fused cross entropies)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class Tape:
         passes_gradient: bool = False,
         casts_gradient: bool = False,
         gradient_is_view: bool = False,
+        gradient_in_input: bool = False,
         kind: str = "activation",
         differentiable: bool = True,
         needs_grad: bool = False,
@@ -162,9 +165,20 @@ class Tape:
         if save_output and needs:
             kept += (buffer,)
         self.operations.append(
-            Operation(name, tuple(inputs), output, kept, tuple(temporaries), tuple(backward_temporaries) if needs else (),
-                      params if needs else (), passes_gradient or (view and not slices), casts_gradient, gradient_is_view)
-        )  # fmt: skip
+            Operation(
+                name=name,
+                inputs=tuple(inputs),
+                output=output,
+                saved=kept,
+                temporaries=tuple(temporaries),
+                backward_temporaries=tuple(backward_temporaries) if needs else (),
+                parameters=params if needs else (),
+                passes_gradient=passes_gradient or (view and not slices),
+                casts_gradient=casts_gradient,
+                gradient_is_view=gradient_is_view,
+                gradient_in_input=gradient_in_input,
+            )
+        )
         return output
 
     def keep(self, value: Value) -> None:
@@ -174,7 +188,7 @@ class Tape:
 
     def drop(self, *values: Value) -> None:
         """The Python variables that held these values go out of scope here."""
-        self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False))
+        self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False, False))
 
     def profile(self, source: Value | None, result: Value, gradient: Amount | None) -> Profile:
         """Play the recording.
@@ -288,6 +302,9 @@ class Tape:
                 if same and arrived is not None:
                     live.take(arrived)
                     new.append((v, arrived))
+                elif operation.gradient_in_input:
+                    live.take(v.buffer)
+                    new.append((v, v.buffer))
                 else:
                     grad = Amount(f"gradient of {v.buffer.label}", v.rows, v.width, v.itemsize, "gradient")
                     live.take(grad)

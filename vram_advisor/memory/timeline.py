@@ -13,28 +13,25 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.tensors import count_parameters
+from vram_advisor.memory.loss import loss_rows
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import workspace_bytes
 from vram_advisor.memory.resident import ALL, STEP, residents
 from vram_advisor.memory.setup import Setup, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
-from vram_advisor.units.grid import ceil_div, smallest
+from vram_advisor.units.grid import ceil_div
 
 FUSED_ROWS = 512
 """bitsandbytes multiplies up to this many rows without a 16-bit copy of the weight (backends/cuda/ops.py)."""
 
 
-def symbols(micro_batch_size: Any, sequence_length: Any, chunk_rows: int) -> tuple[Any, ...]:
+def symbols(model: ModelSpec, loss: str, micro_batch_size: Any, sequence_length: Any) -> tuple[Any, ...]:
     """The values of ``amount.SYMBOLS`` for a batch and a length; numbers or arrays."""
     tokens = micro_batch_size * sequence_length
     padded = micro_batch_size * (ceil_div(sequence_length, 128) * 128)
     pairs = tokens * sequence_length
-    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, smallest(tokens, chunk_rows))
-
-
-def chunk_rows(loss: str) -> int:
-    """Rows of one chunk of the loss."""
-    return {"chunked": 512}.get(loss, 4096)
+    rows = loss_rows(model, loss, tokens)
+    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows)
 
 
 def variant(key: StepKey, dequantize: bool, one_sequence: bool) -> StepKey:
@@ -76,7 +73,7 @@ def estimate_training(
     if workload.objective in ("dpo", "orpo"):
         b *= 2
     step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1))
-    values = symbols(b, s, chunk_rows(setup.key.head.loss))
+    values = symbols(model, setup.key.head.loss, b, s)
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
     shared = sum(a.nbytes(values) for a in step.shared)
     totals = dict(resident.by_phase)

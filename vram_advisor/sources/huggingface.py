@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vram_advisor.domain.architectures import build
 from vram_advisor.domain.model import ModelSpec
-from vram_advisor.sources.json_files import parse_object, read_bytes, read_object
+from vram_advisor.sources.json_files import parse_object, read_object
 from vram_advisor.units.errors import BadInput
 
 CONFIG = "config.json"
@@ -50,6 +50,3 @@ def folder_name(folder: Path) -> str:
     if place.parent.name == "snapshots" and place.parent.parent.name.startswith("models--"):
         return place.parent.parent.name.removeprefix("models--").replace("--", "/")
     return re.sub(r"\s+", " ", place.name) or "model"
-
-
-__all__ = ["CONFIG", "MAX_CONFIG_BYTES", "config_file", "folder_name", "parse_config", "read_bytes", "read_config"]

@@ -43,9 +43,7 @@ def read_path(path: Path) -> ModelSpec:
     if path.suffix.lower() in (".bin", ".pt", ".pth"):
         raise BadInput(f"{path} is a pickle, which can run code when it is read: give its config.json or safetensors")
     if path.suffix.lower() == ".gguf":
-        from vram_advisor.sources.gguf import read_gguf
-
-        return read_gguf(path)
+        raise BadInput(f"{path} is a GGUF file, which is not read here: name its model and quantization instead")
     if path.suffix.lower() == ".safetensors" or path.is_dir() and any(path.glob("*.safetensors")):
         from vram_advisor.sources.safetensors import read_model
 

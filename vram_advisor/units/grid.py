@@ -51,3 +51,11 @@ def where(condition: Number, yes: Number, no: Number) -> Number:
 def ceil_div(a: Number, b: Number) -> Number:
     """The smallest integer that is at least a / b, in integers."""
     return -(-a // b)
+
+
+def power_of_two(a: Number) -> Number:
+    """The smallest power of two that is at least a."""
+    xp = _namespace(a)
+    if xp is None:
+        return 1 << max(0, int(a - 1).bit_length())
+    return xp.astype(xp.exp2(xp.ceil(xp.log2(xp.astype(a, xp.float64)))), xp.int64)

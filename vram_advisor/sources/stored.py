@@ -1,0 +1,47 @@
+"""A checkpoint as it lies on disk: names, dtypes, shapes, bytes."""
+
+from dataclasses import dataclass
+from math import prod
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """One tensor of a checkpoint."""
+
+    name: str
+    dtype: str
+    """As the file writes it (BF16, F32, U8 ...)."""
+    shape: tuple[int, ...]
+    nbytes: int
+    """Bytes in the file [B]."""
+
+    @property
+    def numel(self) -> int:
+        """Elements; of a packed dtype (U8, I32) the containers."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Every tensor of a checkpoint."""
+
+    tensors: tuple[StoredTensor, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors [B]."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    @property
+    def numel(self) -> int:
+        """Elements of all tensors."""
+        return sum(tensor.numel for tensor in self.tensors)
+
+    @property
+    def bytes_by_dtype(self) -> tuple[tuple[str, int], ...]:
+        """Bytes per dtype [B], the largest first."""
+        totals: dict[str, int] = {}
+        for tensor in self.tensors:
+            totals[tensor.dtype] = totals.get(tensor.dtype, 0) + tensor.nbytes
+        return tuple(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
