@@ -25,6 +25,13 @@ class Recipe:
     """The same on a quantised base."""
     kbit_prepared: bool = False
     """On a bitsandbytes base every parameter that is not quantised is upcast to fp32."""
+    kbit_embeddings: Literal["fp32", "base"] = "fp32"
+    """base: embeddings and output layer go back to 16 bit after kbit preparation; norms and with them the residual
+    stream stay fp32."""
+    repeats_kv: tuple[str, ...] = ()
+    """Architectures whose flash attention gets keys and values once per query head (transformers 4.45 and older)."""
+    lora_dropout: float = 0.0
+    """Dropout of the adapters where a published configuration of the stack fixes it."""
     autocast: bool = True
     """The forward pass runs under 16-bit autocast."""
     full_weights_dtype: Literal["fp32", "bf16"] = "bf16"
@@ -51,6 +58,8 @@ class Recipe:
     """fused: attention and MLP with their adapters are one autograd function (Unsloth)."""
     linear_experts: bool = False
     """Experts are ordinary linear layers that quantizers and adapters reach (transformers 4), not stacks."""
+    reentrant: bool = False
+    """Gradient checkpointing in its reentrant form (the default of transformers before version 5)."""
     clips_gradients: bool = True
     activation_sd: float = 0.01
     """Relative standard deviation of activations that the evidence leaves."""
@@ -73,7 +82,7 @@ _ROWS = (
         " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the"
         " host), fused_losses/cross_entropy_loss.py",
         loss="unsloth", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
-        norm_kernel="fused", lora_kernel="fused", activation_sd=0.15,
+        norm_kernel="fused", lora_kernel="fused", reentrant=True, activation_sd=0.15,
     ),
     Recipe(
         "axolotl", "Axolotl", "axolotl 0.19, peft 0.20, transformers 5.16", "read in source",
@@ -85,7 +94,7 @@ _ROWS = (
         "llama-factory", "LLaMA-Factory", "llamafactory 0.9.5, peft 0.18, transformers 4.55 to 5.6", "read in source",
         "llamafactory model/adapter.py (trained parameters fp32), model/model_utils/checkpointing.py (no upcast of the"
         " base), hparams/model_args.py, model/model_utils/quantization.py",
-        full_weights_dtype="fp32", activation_sd=0.03,
+        full_weights_dtype="fp32", reentrant=True, activation_sd=0.03,
     ),
     Recipe(
         "torchtune", "torchtune, single device", "torchtune 0.6.1, torchao 0.9", "read in source",
@@ -106,45 +115,45 @@ _ROWS = (
         "trl-0.13", "TRL SFTTrainer of January 2025", "trl 0.13.0, transformers 4.48.1, peft 0.13.2", "read in source",
         "trl trainer/sft_trainer.py (kbit preparation), trainer/utils.py peft_module_casting_to_bf16; transformers"
         " loss/loss_utils.py; peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, optimizer="adamw_torch", logits_form="4.46", linear_experts=True, activation_sd=0.03,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, activation_sd=0.03,
     ),
     Recipe(
         "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "read in source",
         "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits,"
         " shifted copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.03,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, activation_sd=0.03,
     ),
     Recipe(
         "fms-0.13", "fms-acceleration, no kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
         "read in source",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, activation_sd=0.03,
     ),
     Recipe(
         "fms-0.11", "fms-acceleration, no kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
         "read in source",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, activation_sd=0.03,
     ),
     Recipe(
         "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0",
         "read in source",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.46", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, activation_sd=0.15,
+        linear_experts=True, lora_dropout=0.1, reentrant=True, activation_sd=0.15,
     ),
     Recipe(
         "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4",
         "read in source",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.45", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, activation_sd=0.15,
+        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, activation_sd=0.15,
     ),
     Recipe(
         "swift-1", "ms-swift 1", "ms-swift 1.7, transformers 4.38, peft 0.9", "read in source",
         "swift llm/tuner.py, llm/utils/argument.py (lora_dtype fp32), trainers/trainers.py; transformers"
         " models/llama/modeling_llama.py _update_causal_mask: a full mask of max_position_embeddings",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, activation_sd=0.1,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, reentrant=True, activation_sd=0.1,
     ),
     Recipe(
         "fsdp-qlora", "Answer.AI fsdp_qlora train.py", "train.py of 2024, transformers 4.38, peft 0.9",

@@ -85,7 +85,7 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:
     v = t.cast(v, compute)
     q = t.cast(q, compute)
     heads = a.num_attention_heads
-    if n.padded or n.attention in ("efficient", "math"):
+    if n.padded or n.repeats_kv or n.attention in ("efficient", "math"):
         k = repeat(t, k, "key", q.width, a)
         v = repeat(t, v, "value", a.output_size, a)
     if n.attention == "math":

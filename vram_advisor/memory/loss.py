@@ -38,6 +38,8 @@ class HeadHabits:
 
 TILE_ROWS, TILE_COLUMNS = 4096, 32768
 """TRL's fused head works on tiles of at most this many tokens and vocabulary entries."""
+NO_UPCAST = frozenset({"gpt_bigcode", "qwen"})
+"""Architectures whose own code of before 4.50 takes the cross entropy of 16-bit logits; autocast upcasts inside it."""
 CHUNK_ROWS = 512
 """Rows of a chunk of the chunked cross entropy."""
 
@@ -140,18 +142,22 @@ def _logits(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits
         small = tape.scale(logits, "logits / cap")
         bent = tape.record("tanh of logits", [small], "T", vocab, small.itemsize, save_output=True, kind="logits")
         logits = tape.scale(bent, "capped logits")
-    wide = tape.cast(logits, 4, "logits in fp32")
     returned = logits
+    early = habits.logits_form != "v5" and model.architecture in NO_UPCAST
+    wide = logits if early else tape.cast(logits, 4, "logits in fp32")
     if habits.logits_form == "4.45":
         # The fp32 logits take the name of the 16-bit ones and are what the model returns.
         returned = wide
     source = wide
     if habits.logits_form != "v5" and not habits.one_sequence:
-        source = tape.record("shifted logits", [wide], "T", vocab, 4, kind="logits")
+        source = tape.record("shifted logits", [wide], "T", vocab, wide.itemsize, kind="logits")
+    if early and tape.numerics.autocast is not None and loss_kernel(habits.loss).form != "fused":
+        shifted, source = source, tape.cast(source, 4, "logits in fp32")
+        tape.drop(shifted)
     if loss_kernel(habits.loss).form == "fused":
         loss = tape.record("loss", [source], "T", 1, 4, saved=[source], gradient_in_input=True)
     else:
-        softened = tape.record("log-softmax", [source], "T", vocab, 4, save_output=True, kind="logits")
+        softened = tape.record("log-softmax", [source], "T", vocab, source.itemsize, save_output=True, kind="logits")
         loss = tape.record("loss", [softened], "one", 1, 4)
     tape.drop(wide, source)
     if habits.outputs_in_fp32 and returned.itemsize != 4:

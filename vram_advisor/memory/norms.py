@@ -8,6 +8,7 @@ from __future__ import annotations
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import NormKind
 from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.fused import fused_norm
 from vram_advisor.memory.tape import Value
 
 
@@ -18,6 +19,8 @@ def norm(t: LayerTape, x: Value, label: str, kind: NormKind, width: int | None =
     trained = n.train_base and kind != "none_parametric"
     if kind != "rms":
         return layer_norm(t, x, label, kind, trained, groups)
+    if n.norm_kernel == "fused":
+        return fused_norm(t, x, label)
     entered = x.itemsize
     x32 = t.cast(x, 4, f"{label} input in fp32")
     square = Amount(f"{label} squares", x.rows, x.width, 4, "workspace")

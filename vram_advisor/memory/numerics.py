@@ -29,6 +29,8 @@ class Numerics:
     """A padding mask reaches the attention."""
     dequantize: bool = True
     """The 4-bit forward pass makes a 16-bit copy of the weight (more than 512 rows)."""
+    repeats_kv: bool = False
+    """Keys and values are expanded to all query heads before flash attention."""
     dora: bool = False
     norm_kernel: str = "framework"
     mlp_kernel: str = "framework"

@@ -21,6 +21,8 @@ ALL: tuple[Phase, ...] = (
 RUNNING = ALL[1:]
 STEP: tuple[Phase, ...] = ALL[1:6]
 """Forward and backward pass."""
+LAYERS: tuple[Phase, ...] = ("forward", "backward_first", "backward_last")
+"""Phases in which layers run."""
 AFTER: tuple[Phase, ...] = ("clip", "optimizer_step")
 
 
@@ -74,7 +76,7 @@ def residents(setup: Setup, workspace: int) -> Residents:
     model, plan, recipe, fmt = setup.key.model, setup.plan, setup.recipe, setup.storage
     cut = shares(plan)
     full = setup.workload.method == "full"
-    weights = weight_bytes(model, fmt, setup.kept_itemsize, recipe.linear_experts)
+    weights = weight_bytes(model, fmt, setup.kept_itemsize, recipe.linear_experts, setup.embedding_itemsize)
     row = optimizer(plan.optimizer or recipe.optimizer)
     state = optimizer_bytes(row, setup.trained)
     trained = sum(t.nbytes for t in setup.trained)
@@ -98,13 +100,11 @@ def residents(setup: Setup, workspace: int) -> Residents:
         amounts = tuple(fixed(label, part(nbytes, cut.weights), "weights") for _, label, nbytes in pieces)
         add("weights", "weights of the model", amounts, ALL, fmt.source)
     if cut.gathers:
-        itemsize = 2 if setup.key.numerics.autocast else setup.kept_itemsize
-        whole = gathered(model, fmt, itemsize, recipe.linear_experts)
-        add(
-            "gathered", "layers gathered whole",
-            (fixed("two layers", 2 * whole.layer, "weights"), fixed("embeddings, output layer, final norm", whole.root, "weights")),
-            STEP, "torch distributed/fsdp: current and prefetched layer, root group",
-        )  # fmt: skip
+        whole = gathered(model, fmt, setup.key.numerics.weight, recipe.linear_experts)
+        reference = "torch distributed/fsdp: current and prefetched layer; root group"
+        add("gathered", "layers gathered whole", (fixed("two layers", 2 * whole.layer, "weights"),), LAYERS, reference)
+        root = (fixed("embeddings, output layer, final norm", whole.root, "weights"),)
+        add("gathered", "embeddings and output layer gathered whole", root, STEP, reference)
     if not full:
         add(
             "adapters",
@@ -138,7 +138,5 @@ def residents(setup: Setup, workspace: int) -> Residents:
             "torch nn/parallel/distributed.py Reducer")  # fmt: skip
     add("workspace", "cuBLAS workspaces", (fixed("one per thread", workspace, "workspace"),), RUNNING,
         "torch ATen/cuda/CublasHandlePool.cpp")  # fmt: skip
-    largest = max((t.each for t in setup.trained), default=0) if full else 0
-    del largest
     by_phase = {phase: sum(r.nbytes for r in items if phase in r.alive) for phase in ALL}
     return Residents(tuple(items), by_phase, host, cut.gradients)

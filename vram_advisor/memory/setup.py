@@ -13,6 +13,7 @@ from vram_advisor.domain.quantization import ITEMSIZE, Quantization, quantizatio
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.memory.loss import HeadHabits
 from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.sharding import shares
 from vram_advisor.memory.step import StepKey
 from vram_advisor.memory.trained import Trained, adapter_tensors, all_weights, saved_modules
 from vram_advisor.units.errors import BadInput, NotModelled
@@ -28,6 +29,8 @@ class Setup:
     storage: Quantization
     kept_itemsize: int
     """Item size of weights that are not quantised [B]."""
+    embedding_itemsize: int
+    """Item size of embeddings and output layer [B]."""
     trained: tuple[Trained, ...]
     key: StepKey
 
@@ -105,9 +108,15 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         and plan.gradient_checkpointing
     )
     base = ITEMSIZE[plan.weights_dtype]
-    bnb = fmt.kernel in ("bnb_4bit", "bnb_8bit")
-    kept = 4 if bnb and recipe.kbit_prepared else base
+    kbit = fmt.kernel in ("bnb_4bit", "bnb_8bit") and recipe.kbit_prepared
+    kept = 4 if kbit else base
+    embedding = base if kbit and recipe.kbit_embeddings == "base" else kept
     autocast = None if plan.mixed_precision == "none" else 2
+    sharded = plan.sharding in ("fsdp_full", "fsdp_grad_op", "zero3")
+    if sharded and full and autocast and kept == 2:
+        # accelerate keeps shards of trained weights in fp32 under mixed precision (utils/fsdp_utils.py).
+        kept = embedding = 4
+    computes = 2 if sharded and (autocast or recipe.gathered_dtype == "bf16") and not kbit else kept
     dtype = recipe.quantised_adapter_dtype if fmt.is_quantised else recipe.adapter_dtype
     adapter = 4 if dtype == "fp32" else base
     targets = frozenset(plan.target_modules)
@@ -119,14 +128,15 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         )
         trained += saved_modules(model, plan.modules_to_save, adapter)
     numerics = Numerics(
-        stream=kept,
-        weight=kept,
-        norm_weight=kept,
+        stream=computes,
+        weight=computes,
+        norm_weight=computes,
         autocast=autocast,
         adapter=adapter,
         train_base=full,
         lora_r=0 if full else plan.lora_r,
-        lora_dropout=0.0 if full else plan.lora_dropout,
+        lora_dropout=0.0 if full else plan.lora_dropout or recipe.lora_dropout,
+        repeats_kv=model.architecture in recipe.repeats_kv,
         targets=targets,
         dora=workload.method == "dora",
         quantization=fmt.kernel,
@@ -141,10 +151,19 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         loss=loss_kernel(plan.loss).name,
         outputs_kept=recipe.outputs_kept,
         outputs_in_fp32=recipe.outputs_in_fp32 and autocast is not None,
-        head_itemsize=kept,
+        head_itemsize=embedding if computes == kept else computes,
         logits_form=recipe.logits_form,
         train_head=full or "lm_head" in plan.modules_to_save,
     )
     optimizer(plan.optimizer or recipe.optimizer)
-    key = StepKey(model, numerics, head, plan.gradient_checkpointing, workload.gradient_accumulation_steps == 1)
-    return Setup(workload, plan, recipe, fmt, kept, trained, key)
+    key = StepKey(
+        model,
+        numerics,
+        head,
+        plan.gradient_checkpointing,
+        keep_gradients=workload.gradient_accumulation_steps == 1,
+        gradient_parts=shares(plan).gradients,
+        retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full,
+        reentrant=recipe.reentrant,
+    )
+    return Setup(workload, plan, recipe, fmt, kept, embedding, trained, key)

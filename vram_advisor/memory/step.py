@@ -15,6 +15,7 @@ from vram_advisor.memory.blocks import play_block
 from vram_advisor.memory.loss import HeadHabits, head_profile
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Moment, Profile
+from vram_advisor.units.grid import ceil_div
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,13 @@ class StepKey:
     checkpointing: str = "full"
     keep_gradients: bool = True
     """False with gradient accumulation: the gradients of earlier micro batches are there already."""
+    gradient_parts: int = 1
+    """Into how many shares finished gradients are cut."""
+    retains_inputs: bool = False
+    """Layer inputs outlive the backward pass of their layer: FSDP's hooks on layers with frozen weights hold them
+    (torch distributed/fsdp/_runtime_utils.py _register_post_backward_reshard_only_hook)."""
+    reentrant: bool = False
+    """Reentrant checkpointing: retained inputs are leaves that keep their gradients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,16 @@ def compile_step(key: StepKey) -> Step:
         return (Amount("16-bit copies of trained weights", "one", copies[i], 1, "weight copy"),) if copies[i] else ()
 
     def gradients(nbytes: int) -> tuple[Amount, ...]:
-        return (Amount("gradients of finished layers", "one", nbytes, 1, "gradient"),) if nbytes else ()
+        share = ceil_div(nbytes, key.gradient_parts)
+        return (Amount("gradients of finished layers", "one", share, 1, "gradient"),) if nbytes else ()
+
+    def retained(i: int) -> tuple[Amount, ...]:
+        """Inputs of the layers behind layer i that hooks still hold, and their gradients."""
+        behind = layers - 1 - i
+        if not (key.retains_inputs and checkpointed and behind):
+            return ()
+        held = (boundary.repeated(behind),)
+        return (*held, boundary.repeated(behind - 1)) if key.reentrant and behind > 1 else held
 
     found: dict[str, list[Candidate]] = {"forward": [], "backward_first": [], "backward_last": [], "evaluation": []}
 
@@ -165,7 +182,7 @@ def compile_step(key: StepKey) -> Step:
             held, behind = inputs(int(source_saved)), profile.backward
         for phase, at in (("backward_first", last), ("backward_last", first)):
             if i in at.values():
-                place(phase, i, behind, held, saved_before(i), gradients(finished[i + 1]))
+                place(phase, i, behind, held + retained(i), saved_before(i), gradients(finished[i + 1]))
         place("evaluation", i, profile.forgetful, inputs(1))
     everything = inputs(layers) if checkpointed else ()
     place("loss_forward", None, head.forward, everything, saved_before(layers) or copied(layers))

@@ -53,7 +53,11 @@ def tensor_bytes(tensor: Tensor, fmt: Quantization, itemsize: int, linear_expert
 
 @lru_cache(maxsize=1024)
 def weight_bytes(
-    model: ModelSpec, fmt: Quantization, kept_itemsize: int | None = None, linear_experts: bool = False
+    model: ModelSpec,
+    fmt: Quantization,
+    kept_itemsize: int | None = None,
+    linear_experts: bool = False,
+    embedding_itemsize: int | None = None,
 ) -> WeightBytes:
     """Bytes of all weights under one storage format.
 
@@ -62,16 +66,19 @@ def weight_bytes(
         fmt: how linear layers are stored.
         kept_itemsize: item size of what is not quantised [B]; None: that of the format.
         linear_experts: experts are ordinary linear layers (transformers 4), not stacks (transformers 5).
+        embedding_itemsize: item size of embeddings and output layer [B]; None: as the rest.
     """
     itemsize = ITEMSIZE[fmt.kept_dtype] if kept_itemsize is None else kept_itemsize
     sums = {"layers": 0, "experts": 0, "embeddings": 0, "rest": 0}
     for tensor in tensors(model):
-        nbytes = tensor_bytes(tensor, fmt, itemsize, linear_experts)
+        table = tensor.role in ("embedding", "position", "head")
+        own = embedding_itemsize if table and embedding_itemsize is not None else itemsize
+        nbytes = tensor_bytes(tensor, fmt, own, linear_experts)
         if tensor.kind == "expert_stack":
             sums["experts"] += nbytes
         elif tensor.kind == "linear" and tensor.role in QUANTISED_ROLES - {"router"}:
             sums["layers"] += nbytes
-        elif tensor.role in ("embedding", "position", "head"):
+        elif table:
             sums["embeddings"] += nbytes
         else:
             sums["rest"] += nbytes

@@ -38,6 +38,7 @@ BERT = Architecture(
     final_norm=False,
     tied=True,
     causal=False,
+    multi_head=True,
     attention_modules=("self.query", "self.key", "self.value", "output.dense"),
     qkv_bias=True,
     output_bias=True,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vram_advisor.domain.architectures.classic import FOUR_H, QUERY_KEY_VALUE, four_times
+from vram_advisor.domain.architectures.classic import FOUR_H, QUERY_KEY_VALUE
 from vram_advisor.domain.architectures.decoder import decoder_layers
 from vram_advisor.domain.architectures.fields import HEADS, MAX_HEADS, Fields
 from vram_advisor.domain.architectures.llama_like import checked
@@ -19,6 +19,11 @@ BLOOM_NAMES = Names(
     final_norm="transformer.ln_f",
     attention="self_attention",
 )
+
+
+def falcon_width(fields: Fields, hidden: int) -> int:
+    """Width of Falcon's MLP [elements]."""
+    return fields.integer_or(4 * hidden, "ffn_hidden_size", low=1)
 
 
 def falcon_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
@@ -72,6 +77,7 @@ FALCON_ERA = (
         norm="layer",
         embedding_norm="layer",
         tied=True,
+        multi_head=True,
         attention_modules=QUERY_KEY_VALUE,
         qkv_bias=True,
         output_bias=True,
@@ -90,7 +96,6 @@ FALCON_ERA = (
             layers="transformer.h.{layer}",
             embedding="transformer.word_embeddings",
             final_norm="transformer.ln_f",
-            norms=("input_layernorm",),
             pair_of_norms=("ln_attn", "ln_mlp"),
             attention="self_attention",
         ),
@@ -102,7 +107,7 @@ FALCON_ERA = (
         gated=False,
         mlp_modules=FOUR_H,
         mlp_bias=("bias", False),
-        intermediate=four_times,
+        intermediate=falcon_width,
         activation="gelu",
     ),
     Architecture(
@@ -119,6 +124,7 @@ FALCON_ERA = (
         ),
         norm="layer_no_bias",
         tied=True,
+        multi_head=True,
         attention_modules=("Wqkv", "Wqkv", "Wqkv", "out_proj"),
         rotary=0.0,
         gated=False,

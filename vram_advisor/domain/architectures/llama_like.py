@@ -138,6 +138,7 @@ LLAMA_LIKE = (
         qkv_bias=("qkv_bias", False),
         output_bias=("bias", False),
         mlp_bias=("bias", False),
+        defaults={"head_dim": 128},
     ),
     Architecture(
         "olmo",
@@ -155,7 +156,6 @@ LLAMA_LIKE = (
         qkv_bias=USE_BIAS,
         output_bias=USE_BIAS,
         mlp_bias=USE_BIAS,
-        head_bias=USE_BIAS,
         defaults={"head_dim": 128},
     ),
     Architecture(

@@ -112,7 +112,7 @@ LLAMA_VARIANTS = (
         gated=False,
         mlp_modules=("c_fc", "c_proj"),
         mlp_bias=("use_bias", True),
-        activation="gelu_tanh",
+        activation="gelu_pytorch_tanh",
         window_period=0,
     ),
     Architecture(

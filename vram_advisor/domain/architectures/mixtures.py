@@ -111,13 +111,11 @@ ROWS = (
         checked("ernie4_5_moe") + "; the router's score correction is left out",
         decoder_layers,
         tied=True,
-        qkv_bias=("use_bias", False),
-        output_bias=("use_bias", False),
-        mlp_bias=("use_bias", False),
         mixture=Mixture(
             shared_count="moe_num_shared_experts", first_dense="moe_layer_start_index", correction_bias=True
         ),
-        head_bias=("use_bias", False),
+        unmodelled={"use_bias": True},
+        defaults={"moe_layer_start_index": 1, "moe_num_shared_experts": 2},
     ),
     Architecture(
         "hunyuan_v1_moe",

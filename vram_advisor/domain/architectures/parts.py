@@ -65,11 +65,11 @@ def activation(fields: Fields, row: Architecture) -> Activation:
     return ACTIVATIONS[name]
 
 
-def heads(fields: Fields) -> tuple[int, int, int]:
+def heads(fields: Fields, multi_head: bool = False) -> tuple[int, int, int]:
     """Query heads, key heads and width of a head."""
     hidden = hidden_size(fields)
     count = fields.integer(*HEADS, high=MAX_HEADS)
-    kv = fields.integer_or(count, *KV_HEADS, low=1, high=MAX_HEADS)
+    kv = count if multi_head else fields.integer_or(count, *KV_HEADS, low=1, high=MAX_HEADS)
     if count % kv:
         raise fields.wrong(fields.get(*KV_HEADS)[0], kv, f"a divisor of the {count} attention heads")
     head_dim = fields.optional_integer(*HEAD_DIM)
@@ -92,7 +92,7 @@ def rotary_share(fields: Fields, default: float) -> float:
 
 def grouped_query(fields: Fields, row: Architecture) -> Attention:
     """Multi-head, grouped-query or multi-query attention without a window."""
-    count, kv, head_dim = heads(fields)
+    count, kv, head_dim = heads(fields, row.multi_head)
     qk_norm = row.qk_norm
     if row.qk_norm_field and not fields.flag(*row.qk_norm_field):
         qk_norm = "none"

@@ -28,7 +28,7 @@ class Names:
     project_out: str = ""
     norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
     pair_of_norms: tuple[str, ...] = ()
-    """The names where a layer has two norms, if they differ (Falcon's second generation)."""
+    """The names where parallel attention and MLP have a norm each, if they differ (Falcon's second generation)."""
     attention: str = "self_attn"
     qk_norms: tuple[str, str] = ("q_norm", "k_norm")
     mlp: str = "mlp"
@@ -77,6 +77,8 @@ class Architecture:
     causal: bool = True
     final_norm: Flag = True
     parallel: Flag = False
+    multi_head: bool = False
+    """Every query head has its own key head, whatever fields a file has."""
     attention_modules: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj")
     qkv_bias: Flag = False
     output_bias: Flag = False

@@ -157,7 +157,8 @@ def layer(block: Block, hidden: int, names: Names) -> Iterator[Part]:
         yield from mlp(block.mlp, hidden, names)
     if block.experts:
         yield from experts(block.experts, hidden, names)
-    norms = names.pair_of_norms if block.num_norms == 2 and names.pair_of_norms else names.norms
+    pair = block.parallel and block.num_norms == 2
+    norms = (names.pair_of_norms if pair else ()) or names.norms
     for index in range(block.num_norms):
         yield from norm(norms[index] if index < len(norms) else f"norm_{index + 1}", hidden, block.norm)
     for extra in block.extra:

@@ -1,0 +1,1 @@
+"""The model scored on ledgers of measurements."""

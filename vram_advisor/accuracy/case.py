@@ -1,0 +1,28 @@
+"""A row of a ledger, as runs that it could mean."""
+
+from dataclasses import dataclass
+
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run that a row could mean; the weights of a row sum to one."""
+
+    weight: float
+    model: ModelSpec
+    workload: Workload
+    plan: Plan
+    recipe: Recipe
+    device: Device | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that is not scored, and why."""
+
+    id: str
+    reason: str
