@@ -6,8 +6,26 @@ Symbols of ``docs/nomenclature.md``: H = hidden_size, V = vocab_size, d = head_d
 from dataclasses import dataclass
 from typing import Literal
 
-NormKind = Literal["rms", "layer", "layer_no_bias", "none_parametric"]
-"""rms: one weight; layer: weight and bias; layer_no_bias: LayerNorm without bias; none_parametric: no weights."""
+NormKind = Literal[
+    "rms",
+    "rms_wide",
+    "rms_plus_one",
+    "layer",
+    "layer_plus_one",
+    "layer_no_bias",
+    "layer_fp32",
+    "none_parametric",
+]
+"""rms: one weight, times the normed input in 16 bit; rms_wide: times it in fp32 (OLMo 2, gpt-oss); rms_plus_one: 1 + weight
+in fp32 (Gemma); layer: weight and bias; layer_plus_one: 1 + weight and bias, not in fp32 under autocast (Nemotron);
+layer_no_bias: LayerNorm without bias; layer_fp32: the same written out in fp32 (Cohere); none_parametric: no weights."""
+
+WITH_BIAS = frozenset({"layer", "layer_plus_one"})
+"""Norms that have a bias."""
+
+Activation = Literal["silu", "gelu", "gelu_tanh", "gelu_new", "gelu_fast", "gelu_bloom", "relu", "relu2"]
+"""gelu_tanh is one kernel; gelu_new and gelu_fast are the same function written out in Python, gelu_bloom is written
+out in its own autograd function."""
 
 
 Role = Literal[
@@ -68,6 +86,8 @@ class Attention:
     """q_proj is twice as wide: the second half gates the output (Qwen3-Next)."""
     sinks: bool = False
     """One learned sink logit per head (gpt-oss)."""
+    dropout: bool = False
+    """Attention probabilities are dropped out in training."""
     kv_shared: bool = False
     """The layer reads the cache of an earlier one (Gemma 3n, Gemma 4); its own k and v are absent from the model."""
     k_is_v: bool = False
@@ -136,7 +156,7 @@ class Mlp:
     intermediate_size: int
     gated: bool = True
     bias: bool = False
-    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"] = "silu"
+    activation: Activation = "silu"
     modules: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
     """Gate, up, down; without a gate up, down. A fused projection repeats its name (``gate_up_proj`` twice)."""
 
@@ -158,7 +178,7 @@ class Experts:
     bias: bool = False
     latent_size: int | None = None
     """The experts work on a projection of this width (Nemotron 3)."""
-    activation: Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"] = "silu"
+    activation: Activation = "silu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +194,8 @@ class Block:
     norm: NormKind = "rms"
     parallel: bool = False
     """Attention and MLP read the same input and are added together (GPT-J, Phi, Falcon)."""
+    dropout: bool = False
+    """The outputs of attention and MLP are dropped out in training."""
     extra: tuple[ExtraTensor, ...] = ()
     """Named weights that no other field covers (per-layer input gates, latent projections)."""
     extra_parameters: int = 0
@@ -204,6 +226,8 @@ class ModelSpec:
     """Width of the token embedding where it differs from hidden_size (OPT-350m)."""
     embedding_norm: NormKind | None = None
     """A norm behind the embedding (BLOOM)."""
+    embedding_dropout: bool = False
+    """The embeddings are dropped out in training."""
     final_norm: NormKind | None = "rms"
     head_bias: bool = False
     causal: bool = True

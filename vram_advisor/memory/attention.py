@@ -109,6 +109,7 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:
         compute,
         saved=saved,
         save_output=True,
+        selective="attention",
         backward_temporaries=work,
     )
 

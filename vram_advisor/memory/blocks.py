@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Block, ModelSpec
 from vram_advisor.memory.attention import attention
@@ -31,14 +33,30 @@ def write_block(t: LayerTape, x: Value, b: Block) -> Value:
     return t.add(middle, fed, "hidden states")
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A layer after it has been played."""
+
+    profile: Profile
+    saves_input: bool
+    """The layer's own input is among what it saves."""
+    copies: int
+    """16-bit copies of trained weights that autocast keeps [B]."""
+    kept_selectively: tuple[Amount, ...]
+    """What selective checkpointing keeps besides the input."""
+
+
 def play_block(
-    model: ModelSpec, block: Block, numerics: Numerics, input_needs_grad: bool, keep_gradients: bool, checkpointing: str
-) -> tuple[Profile, bool, int]:
-    """The profile of a layer, whether it saves its own input, and the 16-bit weight copies that autocast keeps [B]."""
+    model: ModelSpec, block: Block, numerics: Numerics, input_needs_grad: bool, keep_gradients: bool
+) -> Played:
+    """Write a layer onto a tape and play it."""
     tape = LayerTape(numerics, keep_gradients)
     x = tape.value("layer input", "T", model.hidden_size, numerics.stream, input_needs_grad)
     y = write_block(tape, x, block)
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
-    profile = tape.profile(x, y, gradient)
-    source_saved = any(x.buffer in operation.saved for operation in tape.operations)
-    return profile, source_saved, sum(copy.size[0] for copy in tape.autocast_copies)
+    return Played(
+        tape.profile(x, y, gradient),
+        any(x.buffer in operation.saved for operation in tape.operations),
+        sum(copy.size[0] for copy in tape.autocast_copies),
+        tape.kept_selectively(),
+    )

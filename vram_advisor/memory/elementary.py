@@ -81,6 +81,7 @@ class LayerTape(Tape):
             out,
             saved=saved,
             parameters=gradient,
+            selective="product",
             gradient_is_view=True,
         )
 

@@ -15,7 +15,9 @@ def fused_norm(t: LayerTape, x: Value, label: str) -> Value:
     """Saves its input and one fp32 number per token; writes the gradient over the one that arrives."""
     rows = Amount(f"{label} 1/rms", x.rows, 1, 4, "activation")
     n = t.numerics
-    gradient = [Amount(f"gradient of {label} weight", "one", x.width, n.norm_weight, "gradient")] if n.train_base else []
+    gradient = (
+        [Amount(f"gradient of {label} weight", "one", x.width, n.norm_weight, "gradient")] if n.train_base else []
+    )
     return t.record(
         f"{label} output", [x], x.rows, x.width, x.itemsize, saved=[x, rows], parameters=gradient, passes_gradient=True
     )

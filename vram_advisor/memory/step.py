@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from vram_advisor.domain.amount import ZERO, Amount, Size, plus
 from vram_advisor.domain.model import ModelSpec
-from vram_advisor.memory.blocks import play_block
+from vram_advisor.memory.blocks import Played, play_block
 from vram_advisor.memory.loss import HeadHabits, head_profile
 from vram_advisor.memory.numerics import Numerics
-from vram_advisor.memory.tape import Moment, Profile
+from vram_advisor.memory.tape import Moment
 from vram_advisor.units.grid import ceil_div
 
 
@@ -89,17 +89,17 @@ def compile_step(key: StepKey) -> Step:
     model, n = key.model, key.numerics
     kinds = model.layer_kinds
     layers = len(kinds)
-    checkpointed = key.checkpointing in ("full", "offload")
+    checkpointed = key.checkpointing != "none"
     boundary = Amount("layer input", "T", model.hidden_size, n.stream, "activation")
     entry_needs_grad = n.train_base or checkpointed
-    played: dict[tuple[int, bool], tuple[Profile, bool, int]] = {}
+    played: dict[tuple[int, bool], Played] = {}
 
-    def of(i: int) -> tuple[Profile, bool, int]:
+    def of(i: int) -> Played:
         needs = i > 0 or entry_needs_grad
         where = (kinds[i], needs)
         if where not in played:
             block = model.blocks[kinds[i]]
-            played[where] = play_block(model, block, n, needs, key.keep_gradients, key.checkpointing)
+            played[where] = play_block(model, block, n, needs, key.keep_gradients)
         return played[where]
 
     first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
@@ -110,14 +110,14 @@ def compile_step(key: StepKey) -> Step:
     copies = [0]
     finished = [0] * (layers + 1)
     for i in range(layers):
-        copies.append(copies[-1] + of(i)[2])
+        copies.append(copies[-1] + of(i).copies)
     finished[layers] = head.parameter_gradients
     for i in reversed(range(layers)):
-        finished[i] = finished[i + 1] + of(i)[0].parameter_gradients
+        finished[i] = finished[i + 1] + of(i).profile.parameter_gradients
 
     def saved_before(i: int) -> tuple[Amount, ...]:
         """What the layers in front of layer i saved."""
-        if checkpointed:
+        if checkpointed and key.checkpointing != "selective":
             return ()
         amounts: list[Amount] = []
         counted: dict[tuple[int, bool], int] = {}
@@ -125,9 +125,10 @@ def compile_step(key: StepKey) -> Step:
             where = (kinds[j], j > 0 or entry_needs_grad)
             counted[where] = counted.get(where, 0) + 1
         for where, count in counted.items():
-            profile, source_saved, _ = played[where]
-            amounts += [a.repeated(count) for a in profile.saved.amounts]
-            if source_saved:
+            layer = played[where]
+            saved = layer.kept_selectively if checkpointed else layer.profile.saved.amounts
+            amounts += [a.repeated(count) for a in saved]
+            if layer.saves_input and not checkpointed:
                 amounts.append(boundary.repeated(count))
         return tuple(amounts)
 
@@ -172,20 +173,23 @@ def compile_step(key: StepKey) -> Step:
             found.setdefault(phase, []).append(Candidate(layer, groups, plus(base, moment.size)))
 
     for i in ends:
-        profile, source_saved, _ = of(i)
+        layer = of(i)
+        profile = layer.profile
         if checkpointed:
-            place("forward", i, profile.forgetful, inputs(i + 1), copied(i))
+            place("forward", i, profile.forgetful, inputs(i + 1), saved_before(i) + copied(i))
             held, behind = inputs(i + 1), profile.recompute
         else:
             # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
-            place("forward", i, profile.forward, inputs(1 + (i > 0 and not of(0)[1])), saved_before(i))
-            held, behind = inputs(int(source_saved)), profile.backward
+            place("forward", i, profile.forward, inputs(1 + (i > 0 and not of(0).saves_input)), saved_before(i))
+            held, behind = inputs(int(layer.saves_input)), profile.backward
         for phase, at in (("backward_first", last), ("backward_last", first)):
             if i in at.values():
                 place(phase, i, behind, held + retained(i), saved_before(i), gradients(finished[i + 1]))
         place("evaluation", i, profile.forgetful, inputs(1))
     everything = inputs(layers) if checkpointed else ()
-    place("loss_forward", None, head.forward, everything, saved_before(layers) or copied(layers))
+    place(
+        "loss_forward", None, head.forward, everything, saved_before(layers) + (copied(layers) if checkpointed else ())
+    )
     place("loss_backward", None, head.backward, everything, saved_before(layers))
     place("evaluation", None, head.forgetful, ())
     if n.train_base:

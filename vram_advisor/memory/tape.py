@@ -53,6 +53,11 @@ class Operation:
     """The gradient of the input is a view of the matrix product's result: a second gradient is not added in place."""
     gradient_in_input: bool
     """The gradient is written over the saved input (fused cross entropies)."""
+    selective: str
+    """What selective checkpointing makes of it: ``product`` (every second one is kept), ``attention`` (kept) or
+    nothing."""
+    siblings: tuple[Value, ...] = ()
+    """Further outputs of the same node, views of the same buffer (``split``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ class Tape:
         casts_gradient: bool = False,
         gradient_is_view: bool = False,
         gradient_in_input: bool = False,
+        selective: str = "",
         kind: str = "activation",
         differentiable: bool = True,
         needs_grad: bool = False,
@@ -177,9 +183,17 @@ class Tape:
                 casts_gradient=casts_gradient,
                 gradient_is_view=gradient_is_view,
                 gradient_in_input=gradient_in_input,
+                selective=selective,
             )
         )
         return output
+
+    def split(self, x: Value, **widths: int) -> tuple[Value, ...]:
+        """``x.split(...)``: views under the names given; one node joins their gradients when all have arrived."""
+        parts = tuple(Value(x.buffer, x.rows, width, x.itemsize, x.needs_grad) for width in widths.values())
+        self.record("split", [x], x.rows, x.width, x.itemsize, view=True, slices=True)
+        self.operations[-1] = replace(self.operations[-1], output=parts[0], siblings=parts[1:])
+        return parts
 
     def keep(self, value: Value) -> None:
         """The caller holds the value until the backward pass is over."""
@@ -188,7 +202,20 @@ class Tape:
 
     def drop(self, *values: Value) -> None:
         """The Python variables that held these values go out of scope here."""
-        self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False, False))
+        self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False, False, ""))
+
+    def kept_selectively(self) -> tuple[Amount, ...]:
+        """What selective checkpointing keeps of a layer: every second matrix product and the attention's result.
+
+        Source: torchtitan ``distributed/activation_checkpoint.py`` (op-level policy).
+        """
+        products = [o for o in self.operations if o.selective == "product" and o.output is not None]
+        kept = [o.output.buffer for o in products[::2] if o.output is not None]
+        for operation in self.operations:
+            if operation.selective == "attention" and operation.output is not None:
+                inputs = {v.buffer for v in operation.inputs}
+                kept += [a for a in operation.saved if a not in inputs]
+        return tuple(dict.fromkeys(kept))
 
     def profile(self, source: Value | None, result: Value, gradient: Amount | None) -> Profile:
         """Play the recording.
@@ -284,6 +311,9 @@ class Tape:
             if output is None or not output.needs_grad:
                 continue
             arrived = waiting.pop(output, None)
+            others = [waiting.pop(v) for v in operation.siblings if v in waiting]
+            if arrived is None and others:
+                arrived = others.pop()
             if arrived is None and (gradient is not None or output is not result):
                 # A value that nothing differentiable used: its node never runs, what it saved goes with the graph.
                 for buffer in operation.saved:
@@ -296,8 +326,10 @@ class Tape:
             for v in operation.inputs:
                 if not v.needs_grad:
                     continue
-                same = arrived is not None and (
-                    operation.passes_gradient or (operation.casts_gradient and v.itemsize == output.itemsize)
+                same = (
+                    arrived is not None
+                    and v.width >= output.width
+                    and (operation.passes_gradient or (operation.casts_gradient and v.itemsize == output.itemsize))
                 )
                 if same and arrived is not None:
                     live.take(arrived)
@@ -324,6 +356,8 @@ class Tape:
                     live.free(buffer)
             if arrived is not None:
                 live.free(arrived)
+            for buffer in others:
+                live.free(buffer)
             for v, grad in new:
                 old = waiting.get(v)
                 if old is None:

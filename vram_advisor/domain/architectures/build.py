@@ -12,6 +12,7 @@ from vram_advisor.units.errors import BadInput, NotModelled
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "float8_e4m3fn": "fp8"}
 TEXT_FIELDS = ("text_config", "llm_config", "language_config")
 TOWER_FIELDS = ("vision_config", "audio_config")
+MAX_NAME = 200
 TOWER_NOTE = "read as its text model: the vision or audio tower is not counted"
 NATIVE_QUANTIZATION = ("fp8", "mxfp4")
 """Formats in which a model is published first; others are conversions of 16-bit weights."""
@@ -38,7 +39,8 @@ def build(config: Mapping[str, object], *, id: str | None = None, where: str = "
         if fields.flag(switch, not setting) is setting:
             raise NotModelled(f"{context}: {model_type} with {switch} = {str(setting).lower()} is not modelled")
     tied = outer.flag("tie_word_embeddings", fields.flag("tie_word_embeddings", row.tied))
-    name = id or outer.text("_name_or_path") or model_type
+    stated = outer.text("_name_or_path") or ""
+    name = id or (stated if stated.isprintable() and len(stated) <= MAX_NAME else "") or model_type
     return assemble(fields, row, tied, name, native_dtype(outer, fields, notes), notes)
 
 
@@ -60,7 +62,8 @@ def native_dtype(outer: Fields, fields: Fields, notes: list[str]) -> str:
         method = Fields(quantization, f"{outer.where}: quantization_config").text("quant_method")
         if method in NATIVE_QUANTIZATION:
             return str(method)
-        notes.append(f"the checkpoint is quantized ({(method or 'method not stated')[:40]}): counted as 16-bit weights")
+        words = " ".join((method or "method not stated").split())[:40]
+        notes.append(f"the checkpoint is quantized ({words}): counted as 16-bit weights")
     name = outer.text("dtype", "torch_dtype") or fields.text("dtype", "torch_dtype")
     if name in DTYPES:
         return DTYPES[name]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vram_advisor.domain.architectures.row import Names
-from vram_advisor.domain.model import Attention, Block, Experts, Kind, Mlp, NormKind, Role, StateSpace
+from vram_advisor.domain.model import WITH_BIAS, Attention, Block, Experts, Kind, Mlp, NormKind, Role, StateSpace
 
 Part = tuple[str, tuple[int, ...], Role, Kind]
 
@@ -25,7 +25,7 @@ def norm(name: str, width: int, kind: NormKind | None) -> Iterator[Part]:
     if kind is None or kind == "none_parametric":
         return
     yield f"{name}.weight", (width,), "norm", "vector"
-    if kind == "layer":
+    if kind in WITH_BIAS:
         yield f"{name}.bias", (width,), "norm", "vector"
 
 
