@@ -173,3 +173,9 @@ def test_towers_are_counted_where_the_row_knows_them() -> None:
     seeing = find_model("gemma-3-4b")
     assert seeing.tower_parameters == 419_816_304
     assert not any("not counted" in note for note in seeing.notes)
+
+
+def test_the_data_file_is_found_and_a_missing_one_is_one_sentence() -> None:
+    assert data_path("models.toml").is_file()
+    with pytest.raises(BadInput, match=r"data file nothing\.toml is missing: looked in \S+ and \S+; install again"):
+        data_path("nothing.toml")

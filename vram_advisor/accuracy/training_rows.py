@@ -52,6 +52,7 @@ def _cases(row: Row) -> list[Case] | Refusal:
         sequence_length=int(row["sequence_length"]),
         micro_batch_size=int(row["micro_batch_size"]),
         gradient_accumulation_steps=int(row["gradient_accumulation_steps"] or 1),
+        lengths="varied" if "variable lengths" in row["notes"] else "equal",
         padding="padded" if row.get("padded") == "yes" else "none",
     )
     plan = _plan(row, workload)

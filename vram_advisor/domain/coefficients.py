@@ -5,6 +5,8 @@ Counted bytes never come from here. Calibration returns another record of the sa
 
 from dataclasses import dataclass
 
+_SLACK = "fitted on single- and multi-GPU fine-tunes, one source left out in turn: docs/method.md, allocator"
+
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
@@ -20,11 +22,30 @@ class Coefficient:
 class Coefficients:
     """All measured numbers of the memory model."""
 
-    context_base: Coefficient = Coefficient(15.0, 55.0, "MiB", "15 processes, T4 to RTX 5090: out-of-memory messages and NVML")
+    context_base: Coefficient = Coefficient(
+        15.0, 55.0, "MiB", "15 processes, T4 to RTX 5090: out-of-memory messages and NVML"
+    )
     context_per_sm: Coefficient = Coefficient(3.57, 0.0, "MiB per multiprocessor", "same fit")
-    cublas_workspace: Coefficient = Coefficient(8_519_680, 0.0, "B per thread", "torch ATen/cuda/CublasHandlePool.cpp :4096:2:16:8")
-    cublas_workspace_hopper: Coefficient = Coefficient(33_554_432, 0.0, "B per thread", "same, compute capability 9.0")
-    slack_layer: Coefficient = Coefficient(0.10, 0.045, "ln(reserved / allocated)", "single-GPU fine-tunes, SDPA")
+    cublas_workspace: Coefficient = Coefficient(
+        8_519_680, 0.0, "B per thread", "torch ATen/cuda/CublasHandlePool.cpp :4096:2:16:8"
+    )
+    cublas_workspace_hopper: Coefficient = Coefficient(
+        33_554_432, 0.0, "B per thread", "same, compute capability 9.0"
+    )
+    slack_loss: Coefficient = Coefficient(0.26, 0.0, "B per byte of logits and loss", _SLACK)
+    slack_fused_loss: Coefficient = Coefficient(0.68, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
+    slack_layer: Coefficient = Coefficient(0.45, 0.0, "B per byte of the working set of a layer", _SLACK)
+    slack_gathered: Coefficient = Coefficient(1.15, 0.0, "B per byte of layers that FSDP1 gathers", _SLACK)
+    slack_varied: Coefficient = Coefficient(
+        2.2, 0.0, "B per byte of logits and loss where lengths vary", f"{_SLACK}; one source only"
+    )
+    slack_constant: Coefficient = Coefficient(0.41, 0.0, "GiB", _SLACK)
+    slack_expandable: Coefficient = Coefficient(
+        0.035, 0.02, "B per allocated byte with expandable segments", "published runs near the limit of a card"
+    )
+    reserved_sd: Coefficient = Coefficient(0.06, 0.0, "sd of ln(reserved)", _SLACK)
+    reserved_sd_varied: Coefficient = Coefficient(0.16, 0.0, "sd of ln(reserved) where lengths vary", _SLACK)
+    minimum_sd: Coefficient = Coefficient(0.03, 0.0, "relative sd of the minimum to run", "published boundaries of out-of-memory")
     source: str = "nominal"
 
 

@@ -35,6 +35,8 @@ class Workload(Record):
     """Micro batches per optimizer step."""
     padding: Literal["none", "padded"] = "none"
     """none: sequences are packed or equally long; padded: a padding mask reaches the attention."""
+    lengths: Literal["equal", "varied"] = "equal"
+    """varied: sequences are not packed, so batches differ in length and the allocator keeps more in reserve."""
     context_length: int = Field(4096, ge=1, le=LARGEST)
     """Tokens that the KV cache holds per sequence at inference."""
     num_sequences: int = Field(1, ge=1, le=LARGEST)

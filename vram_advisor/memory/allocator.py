@@ -1,18 +1,70 @@
-"""From live tensors to what PyTorch's caching allocator takes from the card."""
+"""From live tensors to what PyTorch's caching allocator takes from the card.
 
-import math
+Two humps of a step that cannot share cached blocks, the loss and one layer at work, leave slack in proportion to
+themselves; under pressure the allocator gives cached blocks back, so slack is what is lost first
+(c10/cuda/CUDACachingAllocator.cpp).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 from vram_advisor.domain.coefficients import Coefficients
+from vram_advisor.units.bytes import GIB
 
-Q90 = 1.6448536269514722
-"""Standard deviations on each side of a 90 % interval."""
-
-
-def reserved_factor(coefficients: Coefficients) -> tuple[float, float]:
-    """Mean and standard deviation of ln(reserved / allocated)."""
-    return coefficients.slack_layer.value, coefficients.slack_layer.sd
+FIXED_SHARE = 0.01
+"""Part of the allocated bytes that rounding always costs."""
 
 
-def lognormal_quantiles(mid: float, sd: float) -> tuple[float, float]:
-    """The 5 % and 95 % quantiles around a median for a standard deviation of the logarithm."""
-    return mid * math.exp(-Q90 * sd), mid * math.exp(Q90 * sd)
+@dataclass(frozen=True, slots=True)
+class Humps:
+    """What comes and goes within a step [B]."""
+
+    loss: int = 0
+    """Logits and loss at their largest."""
+    layer: int = 0
+    """One layer at work at its largest."""
+    gathered: int = 0
+    """Layers gathered whole by FSDP1."""
+    fused_loss: bool = False
+    """The loss is written over shifted 16- or 32-bit logits."""
+    fused_head: bool = False
+    """The output layer is fused with the loss: no logits at all."""
+    varied: bool = False
+    """Sequence lengths vary from step to step."""
+    expandable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """Reserved minus allocated [B], and the spread of the reserved bytes."""
+
+    nbytes: float
+    relative_sd: float
+
+
+def slack(allocated: int, humps: Humps, k: Coefficients) -> Slack:
+    """What the allocator holds beyond live tensors at the peak."""
+    if humps.expandable:
+        return Slack(allocated * k.slack_expandable.value, k.slack_expandable.sd)
+    share = k.slack_fused_loss.value if humps.fused_loss else 0.0 if humps.fused_head else k.slack_loss.value
+    if humps.varied:
+        share += k.slack_varied.value
+    nbytes = (
+        share * humps.loss
+        + k.slack_layer.value * humps.layer
+        + k.slack_gathered.value * humps.gathered
+        + k.slack_constant.value * GIB
+    )
+    return Slack(nbytes, (k.reserved_sd_varied if humps.varied else k.reserved_sd).value)
+
+
+def unavoidable(humps: Humps) -> float:
+    """Slack that remains when the allocator has given back all it can, as a share of the allocated bytes.
+
+    Published runs at the limit of their card: 1.09 with full logits, 1.06 with chunked or fused ones, 1.02 with
+    expandable segments.
+    """
+    if humps.expandable:
+        return 0.02
+    return 0.06 if humps.fused_head or not humps.loss else 0.09

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Interval, Peak, PhasePeak
 from vram_advisor.domain.gpu import Device
-from vram_advisor.memory.allocator import Q90, reserved_factor
+from vram_advisor.memory.allocator import FIXED_SHARE, Humps, slack, unavoidable
 from vram_advisor.memory.overhead import context_bytes
-from vram_advisor.memory.setup import Setup
-from vram_advisor.memory.step import Candidate
+
+Q90 = 1.6448536269514722
+"""Standard deviations on each side of a 90 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,37 +21,51 @@ class Numbers:
 
     peak: Peak
     minimum_mean: float
+    """Mean of the minimum to run [B]."""
     minimum_sd: float
+    """Its standard deviation [B]."""
+
+
+def interval(mid: float, sd: float) -> Interval:
+    """The 90 % interval of a normal number [B]."""
+    return Interval(max(0, int(mid - Q90 * sd)), int(mid), int(mid + Q90 * sd))
 
 
 def four_numbers(
-    setup: Setup,
-    totals: dict[str, int],
     top: PhasePeak,
-    candidate: Candidate | None,
-    values: tuple[int, ...],
+    humps: Humps,
+    relative_sd: float,
     device: Device | None,
     coefficients: Coefficients,
+    communication: tuple[float, float] = (0.0, 0.0),
 ) -> Numbers:
-    """Allocated, reserved, process and minimum at the worst phase [B]."""
+    """Allocated, reserved, process and minimum at the worst phase [B].
+
+    Args:
+        top: the worst phase and what is allocated in it.
+        humps: what comes and goes, for the allocator's slack.
+        relative_sd: spread of the allocated bytes that the evidence leaves.
+        device: the card; reserved memory cannot exceed what it has.
+        coefficients: measured numbers.
+        communication: mean and standard deviation of communication libraries [B].
+    """
     allocated = float(top.allocated_bytes)
-    relative = setup.recipe.activation_sd
-    mean, sd = reserved_factor(coefficients)
     context, context_sd = context_bytes(device, coefficients)
-    reserved = allocated * math.exp(mean)
-    spread = math.hypot(sd, relative)
-    process_sd = math.hypot(reserved * spread, context_sd)
-    minimum = allocated * math.exp(0.5 * mean) + context
-    minimum_sd = math.hypot(allocated * 0.03, context_sd, allocated * relative)
-
-    def interval(mid: float, sd: float) -> Interval:
-        return Interval(max(0, int(mid - Q90 * sd)), int(mid), int(mid + Q90 * sd))
-
+    context += int(communication[0])
+    context_sd = math.hypot(context_sd, communication[1])
+    found = slack(top.allocated_bytes, humps, coefficients)
+    reserved = allocated + found.nbytes
+    if device is not None:
+        room = device.total_bytes * 0.99 - context
+        reserved = max(min(reserved, room), allocated * (1 + FIXED_SHARE))
+    spread = math.hypot(found.relative_sd, relative_sd)
+    minimum = allocated * (1 + unavoidable(humps)) + context
+    minimum_sd = math.hypot(allocated * coefficients.minimum_sd.value, context_sd, allocated * relative_sd)
     peak = Peak(
         top.phase,
-        interval(allocated, allocated * relative),
+        interval(allocated, allocated * relative_sd),
         interval(reserved, reserved * spread),
-        interval(reserved + context, process_sd),
+        interval(reserved + context, math.hypot(reserved * spread, context_sd)),
         interval(minimum, minimum_sd),
     )
     return Numbers(peak, minimum, minimum_sd)

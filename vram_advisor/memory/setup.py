@@ -164,6 +164,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         keep_gradients=workload.gradient_accumulation_steps == 1,
         gradient_parts=shares(plan).gradients,
         retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full,
+        fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and recipe.gathered_dtype == "stored",
         reentrant=recipe.reentrant,
     )
     return Setup(workload, plan, recipe, fmt, kept, embedding, trained, key)

@@ -33,6 +33,8 @@ class StepKey:
     retains_inputs: bool = False
     """Layer inputs outlive the backward pass of their layer: FSDP's hooks on layers with frozen weights hold them
     (torch distributed/fsdp/_runtime_utils.py _register_post_backward_reshard_only_hook)."""
+    fsdp1: bool = False
+    """Layers are gathered by FSDP1, whose buffers the allocator reuses late."""
     reentrant: bool = False
     """Reentrant checkpointing: retained inputs are leaves that keep their gradients."""
 

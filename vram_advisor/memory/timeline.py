@@ -9,14 +9,16 @@ from vram_advisor.domain.amount import Amount, evaluate
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.estimate import Adapter, Component, Estimate, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.kernels import loss_kernel
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.memory.loss import loss_rows
+from vram_advisor.memory.allocator import Humps
 from vram_advisor.memory.numbers import four_numbers
-from vram_advisor.memory.overhead import workspace_bytes
-from vram_advisor.memory.resident import ALL, STEP, residents
+from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
+from vram_advisor.memory.resident import ALL, LAYERS, STEP, residents
 from vram_advisor.memory.setup import Setup, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
 from vram_advisor.units.grid import ceil_div
@@ -96,7 +98,9 @@ def estimate_training(
         )
     )
     components += dynamic(chosen, values)
-    numbers = four_numbers(setup, totals, top, chosen.get(top.phase), values, device, coefficients)
+    numbers = four_numbers(
+        top, humps(setup, components), relative_sd(setup), device, coefficients, communication_bytes(plan)
+    )
     return Estimate(
         peak=numbers.peak,
         phases=phases,
@@ -119,6 +123,30 @@ def dynamic(chosen: dict[str, Candidate], values: tuple[int, ...]) -> list[Compo
         Component(kind, label, nbytes, group.amounts, values, tuple(alive), group.reference)
         for (kind, label, nbytes), (group, alive) in found.items()
     ]
+
+
+def humps(setup: Setup, components: list[Component]) -> Humps:
+    """What comes and goes in a step, from the components of its phases."""
+
+    def largest(kind: str, phases: tuple[Phase, ...]) -> int:
+        found = [c.nbytes for c in components if c.kind == kind and any(p in c.alive for p in phases)]
+        return max(found, default=0)
+
+    form = loss_kernel(setup.key.head.loss).form
+    return Humps(
+        loss=largest("loss", ("loss_forward", "loss_backward")),
+        layer=largest("working_set", LAYERS),
+        gathered=sum(c.nbytes for c in components if c.kind == "gathered") if setup.key.fsdp1 else 0,
+        fused_loss=form == "fused" and setup.key.head.logits_form != "v5",
+        fused_head=form in ("liger", "tiles"),
+        varied=setup.workload.lengths == "varied",
+        expandable=setup.plan.expandable_segments,
+    )
+
+
+def relative_sd(setup: Setup) -> float:
+    """Spread of the allocated bytes that the evidence for the recipe leaves."""
+    return setup.recipe.activation_sd
 
 
 def offloaded(setup: Setup, values: tuple[int, ...]) -> int:

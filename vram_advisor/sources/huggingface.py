@@ -1,5 +1,6 @@
 """``config.json`` of a model on disk. Nothing is downloaded, unpickled or executed."""
 
+import os
 import re
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def parse_config(data: bytes, id: str, where: str) -> ModelSpec:
 
 def config_file(path: Path) -> Path:
     """The configuration that a path means: the file itself or the one in the folder. Raises BadInput."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return path
     file = path / CONFIG
     if file.exists():

@@ -35,7 +35,7 @@ def looks_like_path(name: str) -> bool:
     if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name) or name.lower().endswith(PATH_ENDS):
         return True
     # a folder called like a model of the catalogue must not hide the model
-    return (os.sep in name or model_id(name) is None) and Path(name).exists()
+    return (os.sep in name or model_id(name) is None) and os.path.exists(name)
 
 
 def read_path(path: Path) -> ModelSpec:
@@ -44,11 +44,12 @@ def read_path(path: Path) -> ModelSpec:
         raise BadInput(f"{path} is a pickle, which can run code when it is read: give its config.json or safetensors")
     if path.suffix.lower() == ".gguf":
         raise BadInput(f"{path} is a GGUF file, which is not read here: name its model and quantization instead")
-    if path.suffix.lower() == ".safetensors" or path.is_dir() and any(path.glob("*.safetensors")):
+    if path.suffix.lower() == ".safetensors" or os.path.isdir(path) and any(path.glob("*.safetensors")):
         from vram_advisor.sources.safetensors import read_model
 
         return read_model(path)
-    if not path.exists():
+    # unlike Path.exists, os.path.exists is False for a name that the system cannot have
+    if not os.path.exists(path):
         raise BadInput(f"{path} is not there, expected a config.json, a model folder, a .safetensors or a .gguf file")
     return read_config(path)
 

@@ -4,6 +4,7 @@ A file begins with the length of its header (8 bytes, little endian), then the h
 each tensor its dtype, shape and place among the data (format: huggingface/safetensors README).
 """
 
+import os
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -49,17 +50,17 @@ def read_model(path: str | Path) -> ModelSpec:
     """
     place = Path(path).expanduser()
     stored = read_checkpoint(place)
-    folder = place if place.is_dir() else place.parent
-    if (folder / CONFIG).exists():
+    folder = place if os.path.isdir(place) else place.parent
+    if os.path.exists(folder / CONFIG):
         return compare(read_config(folder), stored)
-    name = folder_name(folder) if place.is_dir() else place.stem
+    name = folder_name(folder) if folder == place else place.stem
     return replace(infer_model(stored, name, str(place)), source=str(place))
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Every tensor of a ``.safetensors`` file or of a folder of them, from the headers. Raises BadInput."""
     place = Path(path).expanduser()
-    files = shards(place) if place.is_dir() else (place,)
+    files = shards(place) if os.path.isdir(place) else (place,)
     tensors: dict[str, StoredTensor] = {}
     for file in files:
         for tensor in read_header(file):

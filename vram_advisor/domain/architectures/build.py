@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vram_advisor.domain.architectures.fields import CONTEXT, MAX_ROWS, MAX_TOKENS, VOCAB, Fields
-from vram_advisor.domain.architectures.parts import flag, hidden_size
+from vram_advisor.domain.architectures.parts import drops, flag, hidden_size
 from vram_advisor.domain.architectures.row import Architecture
 from vram_advisor.domain.architectures.table import WRAPPERS, architecture
 from vram_advisor.domain.model import Block, ModelSpec
@@ -94,6 +94,7 @@ def assemble(fields: Fields, row: Architecture, tied: bool, id: str, dtype: str,
         position_rows=positions,
         embedding_size=embedding if embedding != hidden else None,
         embedding_norm=row.embedding_norm,
+        embedding_dropout=drops(fields, row.embedding_dropout),
         final_norm=final,
         head_bias=flag(fields, row.head_bias),
         causal=row.causal,

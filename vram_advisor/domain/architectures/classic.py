@@ -69,6 +69,9 @@ CLASSIC = (
         activation="gelu_new",
         position_offset=0,
         unmodelled={"add_cross_attention": True},
+        attention_dropout=("attn_pdrop", 0.1),
+        residual_dropout=("resid_pdrop", 0.1),
+        embedding_dropout=("embd_pdrop", 0.1),
     ),
     Architecture(
         "gpt_bigcode",
@@ -87,6 +90,9 @@ CLASSIC = (
         intermediate=four_times,
         activation="gelu_pytorch_tanh",
         position_offset=0,
+        attention_dropout=("attn_pdrop", 0.1),
+        residual_dropout=("resid_pdrop", 0.1),
+        embedding_dropout=("embd_pdrop", 0.1),
     ),
     Architecture(
         "opt",
@@ -115,6 +121,7 @@ CLASSIC = (
         mlp_bias=("enable_bias", True),
         activation="relu",
         position_offset=2,
+        residual_dropout=("dropout", 0.1),
     ),
     Architecture(
         "gptj",
@@ -132,6 +139,9 @@ CLASSIC = (
         intermediate=four_times,
         activation="gelu_new",
         head_bias=True,
+        attention_dropout=("attn_pdrop", 0.0),
+        residual_dropout=("resid_pdrop", 0.0),
+        embedding_dropout=("embd_pdrop", 0.0),
     ),
     Architecture(
         "gpt_neox",
@@ -154,6 +164,8 @@ CLASSIC = (
         mlp_bias=True,
         rotary=0.25,
         activation="gelu",
+        residual_dropout=("hidden_dropout", 0.0),
+        embedding_dropout=("hidden_dropout", 0.0),
     ),
     Architecture(
         "phi",
@@ -173,6 +185,8 @@ CLASSIC = (
         activation="gelu_new",
         unmodelled={"qk_layernorm": True},
         head_bias=True,
+        residual_dropout=("resid_pdrop", 0.0),
+        embedding_dropout=("embd_pdrop", 0.0),
     ),
     Architecture(
         "qwen",

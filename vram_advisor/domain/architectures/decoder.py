@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vram_advisor.domain.architectures.fields import MAX_LAYERS, Fields
-from vram_advisor.domain.architectures.parts import attention, experts, flag, layer_types, mlp, num_layers, window
+from vram_advisor.domain.architectures.parts import attention, drops, experts, flag, layer_types, mlp, num_layers, window
 from vram_advisor.domain.architectures.row import Architecture
 from vram_advisor.domain.model import Attention, Block, Experts, Mlp
 
@@ -85,4 +85,5 @@ def block(fields: Fields, row: Architecture, part: Attention, dense: Mlp | None,
         num_norms=row.num_norms,
         norm=row.norm,
         parallel=flag(fields, row.parallel),
+        dropout=drops(fields, row.residual_dropout),
     )

@@ -50,6 +50,9 @@ BERT = Architecture(
     position_offset=0,
     extra=bert_extra,
     unmodelled={"add_cross_attention": True},
+    attention_dropout=("attention_probs_dropout_prob", 0.1),
+    residual_dropout=("hidden_dropout_prob", 0.1),
+    embedding_dropout=("hidden_dropout_prob", 0.1),
 )
 ENCODERS = (
     BERT,

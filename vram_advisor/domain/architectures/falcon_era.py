@@ -86,7 +86,8 @@ FALCON_ERA = (
         mlp_modules=FOUR_H,
         mlp_bias=True,
         intermediate=lambda _, hidden: 4 * hidden,
-        activation="gelu_pytorch_tanh",
+        activation="gelu_bloom",
+        residual_dropout=("hidden_dropout", 0.0),
     ),
     Architecture(
         "falcon",
@@ -109,6 +110,7 @@ FALCON_ERA = (
         mlp_bias=("bias", False),
         intermediate=falcon_width,
         activation="gelu",
+        residual_dropout=("hidden_dropout", 0.0),
     ),
     Architecture(
         "mpt",

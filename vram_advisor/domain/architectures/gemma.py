@@ -37,6 +37,7 @@ GEMMA = (
         output_bias=ATTENTION_BIAS,
         activation="gelu_pytorch_tanh",
         defaults={"head_dim": 256},
+        norm="rms_plus_one",
     ),
     Architecture(
         "gemma2",
@@ -56,6 +57,7 @@ GEMMA = (
             "attn_logit_softcapping": 50.0,
             "final_logit_softcapping": 30.0,
         },
+        norm="rms_plus_one",
     ),
     Architecture(
         "gemma3_text",
@@ -70,6 +72,7 @@ GEMMA = (
         window_period=6,
         activation="gelu_pytorch_tanh",
         defaults=GEMMA3_DEFAULTS,
+        norm="rms_plus_one",
     ),
     Architecture(
         "gemma3n_text",

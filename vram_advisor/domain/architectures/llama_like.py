@@ -102,6 +102,7 @@ LLAMA_LIKE = (
         qkv_bias=ATTENTION_BIAS,
         output_bias=ATTENTION_BIAS,
         qk_norm="full",
+        norm="rms_wide",
     ),
     Architecture(
         "olmo3",
@@ -112,6 +113,7 @@ LLAMA_LIKE = (
         output_bias=ATTENTION_BIAS,
         qk_norm="full",
         window_period=4,
+        norm="rms_wide",
     ),
     Architecture(
         "exaone4",

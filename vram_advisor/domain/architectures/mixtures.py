@@ -87,6 +87,7 @@ ROWS = (
         window_period=2,
         mixture=Mixture(bias=True, router_bias=True),
         defaults={"head_dim": 64},
+        norm="rms_wide",
     ),
     Architecture(
         "minimax_m2",

@@ -1,7 +1,5 @@
 """The parts of a layer, from a configuration and a row of the table."""
 
-from typing import Literal
-
 from vram_advisor.domain.architectures.fields import (
     HEAD_DIM,
     HEADS,
@@ -15,18 +13,17 @@ from vram_advisor.domain.architectures.fields import (
     Fields,
 )
 from vram_advisor.domain.architectures.row import Architecture, Flag, Mixture, Width
-from vram_advisor.domain.model import Attention, Experts, Mlp
+from vram_advisor.domain.model import Activation, Attention, Experts, Mlp
 from vram_advisor.units.errors import NotModelled
-
-Activation = Literal["silu", "gelu", "gelu_tanh", "relu", "relu2"]
 
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
     "swish": "silu",
     "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
+    "gelu_new": "gelu_new",
     "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
+    "gelu_fast": "gelu_fast",
+    "gelu_bloom": "gelu_bloom",
     "relu": "relu",
     "relu2": "relu2",
 }
@@ -40,6 +37,14 @@ def flag(fields: Fields, value: Flag) -> bool:
 def width(fields: Fields, value: Width) -> int:
     """A fact of the architecture, or the number in the named field; 0 where it is left out."""
     return value if isinstance(value, int) else fields.integer_or(0, value)
+
+
+def drops(fields: Fields, rate: tuple[str, float] | None) -> bool:
+    """Whether training drops something out: the field of the rate, and what the class assumes."""
+    if rate is None:
+        return False
+    given = fields.number(rate[0])
+    return (rate[1] if given is None else given) > 0
 
 
 def num_layers(fields: Fields) -> int:
@@ -111,6 +116,7 @@ def grouped_query(fields: Fields, row: Architecture) -> Attention:
         rotary_dim=min(rotary, head_dim),
         softcapping=bool(row.softcapping) and fields.number(row.softcapping) is not None,
         sinks=row.sinks,
+        dropout=drops(fields, row.attention_dropout),
     )
 
 

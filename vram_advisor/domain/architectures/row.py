@@ -108,6 +108,11 @@ class Architecture:
     """The activation where the configuration is silent."""
     mixture: Mixture | None = None
     head_bias: Flag = False
+    attention_dropout: tuple[str, float] | None = ("attention_dropout", 0.0)
+    """The field with the rate, and what the class assumes where it is left out; None: the code has no dropout here."""
+    residual_dropout: tuple[str, float] | None = None
+    """The same of the outputs of attention and MLP."""
+    embedding_dropout: tuple[str, float] | None = None
     position_offset: int | None = None
     """Learned positions: rows beyond max_position_embeddings; None: none are learned."""
     extra: Callable[[Fields, int, int], Sequence[ExtraTensor]] | None = None
