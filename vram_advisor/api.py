@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vram_advisor.advice.verdict import judge, probability_of_fit
 from vram_advisor.domain.answer import Answer, Option, SmallestGpu
@@ -21,6 +23,9 @@ from vram_advisor.sources.catalog_gpus import find_gpu, gpus_with, with_spec
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import BadInput, NotModelled
+
+if TYPE_CHECKING:
+    from vram_advisor.accuracy.score import Report
 
 RANK = {"fits": 0, "tight": 1}
 
@@ -135,6 +140,21 @@ def check(
         assumptions=assumptions(spec, workload, options, device),
         warnings=tuple(dict.fromkeys([*warnings, *spec.notes])),
     )
+
+
+def score(files: Sequence[str | Path] = ()) -> Report:
+    """Score the model on ledgers of measurements; without files on the ones that come with the program.
+
+    Raises:
+        BadInput: a file is missing or has the columns of no ledger.
+    """
+    # Ledgers are not on the way of a check: their readers are imported when they are asked for.
+    from vram_advisor.accuracy.ledger import read_ledger
+    from vram_advisor.accuracy.score import score_ledgers
+    from vram_advisor.sources.data_files import data_path
+
+    paths = [Path(file) for file in files] or sorted(data_path("measurements").glob("*.csv"))
+    return score_ledgers([read_ledger(path) for path in paths])
 
 
 def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tuple[Workload, Plan]:

@@ -4,10 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
-from test_huggingface import LLAMA
 
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.errors import BadInput
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 96,
+    "vocab_size": 256,
+}
 
 
 def test_a_name_of_the_catalogue_wins_over_a_folder_of_that_name(

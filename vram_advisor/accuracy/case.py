@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
@@ -18,6 +19,8 @@ class Case:
     plan: Plan
     recipe: Recipe
     device: Device | None
+    coefficients: Coefficients | None = None
+    """Measured numbers that the row itself states (a CUDA context)."""
 
 
 @dataclass(frozen=True, slots=True)

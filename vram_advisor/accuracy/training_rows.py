@@ -6,10 +6,12 @@ that the stack would make.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from vram_advisor.accuracy.case import Case, Refusal
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
@@ -56,7 +58,8 @@ def _cases(row: Row) -> list[Case] | Refusal:
         padding="padded" if row.get("padded") == "yes" else "none",
     )
     plan = _plan(row, workload)
-    return [Case(weight, model, workload, plan, habits, device) for weight, habits in _recipes(row)]
+    stated = _stated_context(row)
+    return [Case(weight, model, workload, plan, habits, device, stated) for weight, habits in _recipes(row)]
 
 
 def _refused(row: Row) -> str | None:
@@ -79,6 +82,16 @@ def text_model(model: ModelSpec) -> ModelSpec:
 
 def _device(row: Row) -> Device | None:
     return device_from_spec(find_gpu(row["gpu"]), int(row["num_gpus"] or 1), "linux") if row["gpu"] else None
+
+
+def _stated_context(row: Row) -> Coefficients | None:
+    """The CUDA context that a source says its process meter includes."""
+    found = re.search(r"([\d,]+) MiB of CUDA context", row["notes"])
+    if found is None:
+        return None
+    mib = float(found.group(1).replace(",", ""))
+    base = replace(NOMINAL.context_base, value=mib, sd=10.0, reference=row["reference"])
+    return replace(NOMINAL, context_base=base, context_per_sm=replace(NOMINAL.context_per_sm, value=0.0))
 
 
 def _plan(row: Row, workload: Workload) -> Plan:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from vram_advisor.domain.model import Mlp
-from vram_advisor.memory.attention import part
+from vram_advisor.memory.activations import activate
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.linear import linear
 from vram_advisor.memory.tape import Value
-
-
-def activate(t: LayerTape, x: Value, activation: str, label: str) -> Value:
-    """An activation function that saves its input."""
-    return t.record(label, [x], x.rows, x.width, x.itemsize, saved=[x])
 
 
 def mlp(t: LayerTape, x: Value, m: Mlp) -> Value:
@@ -21,8 +16,7 @@ def mlp(t: LayerTape, x: Value, m: Mlp) -> Value:
         gate_name, up_name, down_name = m.modules
         if gate_name == up_name:
             both = linear(t, x, gate_name, 2 * width)
-            gate = part(t, both, "gate", width)
-            up = part(t, both, "up", width)
+            gate, up = t.split(both, gate=width, up=width)
             inner = t.multiply(up, activate(t, gate, m.activation, "activated gate"), "gated product")
             out = linear(t, inner, down_name, x.width)
             t.drop(both)

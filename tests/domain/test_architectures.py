@@ -1,6 +1,14 @@
-"""A small configuration for each architecture, with the options that change its tensors switched on somewhere."""
+"""Every architecture on a small configuration: laws of its tensors, and the class of transformers as judge."""
 
+import re
+from collections import Counter
+from dataclasses import replace
 from typing import Any
+
+import pytest
+
+from vram_advisor.domain.architectures import ARCHITECTURES, REFUSED, WRAPPERS, build
+from vram_advisor.domain.tensors import active_parameters, count_parameters, tensors
 
 Config = dict[str, Any]
 
@@ -225,3 +233,87 @@ def tiny(model_type: str, changes: Config) -> Config:
     """The configuration of one variant."""
     base = {} if model_type in BARE else BASE
     return {"model_type": model_type, **base, **changes}
+
+
+VARIANTS = [
+    pytest.param(model_type, changes, id=f"{model_type}-{index}")
+    for model_type, variants in TINY.items()
+    for index, changes in enumerate(variants)
+]
+
+
+def test_every_architecture_has_a_small_configuration_or_no_class() -> None:
+    assert set(TINY) | OWN_CODE == set(ARCHITECTURES)
+
+
+def test_every_row_says_how_it_was_confirmed() -> None:
+    for row in ARCHITECTURES.values():
+        assert re.match(r"(read in source|traced|measured)\b", row.evidence), row.model_type
+
+
+def test_wrappers_hold_modelled_text_models() -> None:
+    assert set(WRAPPERS.values()) <= set(ARCHITECTURES)
+    assert not set(REFUSED) & set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize(("model_type", "changes"), VARIANTS)
+def test_layers_count_once_each(model_type: str, changes: dict[str, Any]) -> None:
+    model = build(tiny(model_type, changes))
+    places: Counter[str] = Counter()
+    for tensor in tensors(model):
+        assert tensor.numel > 0 and all(size > 0 for size in tensor.shape)
+        assert ("{layer}" in tensor.name) == (tensor.block is not None)
+        assert len(tensor.shape) == {"linear": 2, "embedding": 2, "expert_stack": 3, "conv": 3}.get(
+            tensor.kind, len(tensor.shape)
+        )
+        places[tensor.name] += tensor.count
+    assert max(places.values()) <= model.num_hidden_layers
+    assert sum(tensor.numel for tensor in tensors(model)) == count_parameters(model)
+    assert active_parameters(model) <= count_parameters(model)
+
+
+@pytest.mark.parametrize(("model_type", "changes"), VARIANTS)
+def test_parameters_are_linear_in_layers(model_type: str, changes: dict[str, Any]) -> None:
+    model = build(tiny(model_type, changes))
+    twice = replace(model, layer_kinds=model.layer_kinds * 2)
+    outside = count_parameters(replace(model, layer_kinds=()))
+    assert count_parameters(twice) - outside == 2 * (count_parameters(model) - outside)
+
+
+@pytest.mark.trainers
+@pytest.mark.parametrize(("model_type", "changes"), VARIANTS)
+def test_names_and_shapes_equal_the_class_of_transformers(model_type: str, changes: dict[str, Any]) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    config = tiny(model_type, changes)
+    settings = {key: value for key, value in config.items() if key != "model_type"}
+    hf = transformers.AutoConfig.for_model(model_type, **settings)
+    causal = model_type not in ("bert", "roberta", "xlm-roberta") and "_vl_" not in model_type
+    with torch.device("meta"):
+        made = (transformers.AutoModelForCausalLM if causal else transformers.AutoModel).from_config(hf)
+    theirs: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    for name, weight in made.named_parameters():
+        # a buffer by its use, a parameter by accident of the class
+        if not name.endswith("e_score_correction_bias"):
+            theirs[plain(name, causal), canonical(tuple(weight.shape), name)] += 1
+    ours: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    for tensor in tensors(build(config)):
+        if causal or tensor.role != "head":
+            ours[plain(tensor.name, causal), canonical(tensor.shape, tensor.name)] += tensor.count
+    assert ours == theirs
+
+
+def plain(name: str, causal: bool) -> str:
+    """A name without the number of its layer; that of a text model without head also without its prefix."""
+    name = re.sub(r"(\.|^)(layers|h|blocks|layer)\.(\d+|\{layer\})\.", r"\1\2.*.", name, count=1)
+    return name if causal else name.removeprefix("model.")
+
+
+def canonical(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """A shape without its order (GPT-2 and stacked experts are stored transposed), a norm without its heads."""
+    if "norm" in name:
+        total = 1
+        for size in shape:
+            total *= size
+        return (total,)
+    return tuple(sorted(shape))

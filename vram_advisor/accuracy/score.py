@@ -1,0 +1,160 @@
+"""The model scored on ledgers: every row estimated and compared with its own meter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from vram_advisor.accuracy.case import Case, Refusal
+from vram_advisor.accuracy.inference_rows import cases as inference_cases
+from vram_advisor.accuracy.ledger import Kind, Ledger, Reading, Row, readings
+from vram_advisor.accuracy.metrics import Figures, Scored, figures, mean
+from vram_advisor.accuracy.mixture import mixed
+from vram_advisor.accuracy.training_rows import training_cases
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.estimate import Estimate, Interval
+from vram_advisor.memory.estimate import estimate
+from vram_advisor.units.errors import AdvisorError
+
+NOT_YET: dict[Kind, str] = {
+    "llamacpp_buffers": "llama.cpp buffers are not modelled yet",
+    "throughput": "speed is not modelled yet",
+    "gguf_sizes": "GGUF files are not modelled yet",
+}
+TRACED_OUTSIDE = ("load", "evaluation", "save")
+"""Phases that a trace of one step does not see."""
+LEAST_ROWS = 5
+"""Rows of quality A from which a source counts in the macro average."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """Figures of one source, method, meter and quality."""
+
+    source: str
+    method: str
+    meter: str
+    quality: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class MacroScore:
+    """Plain mean over sources with enough rows of quality A."""
+
+    meter: str
+    sources: int
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything ``accuracy`` says."""
+
+    groups: tuple[GroupScore, ...]
+    macro: tuple[MacroScore, ...]
+    refused: tuple[Refusal, ...]
+    unmetered: tuple[str, ...]
+    """Rows that state no meter."""
+    scored: tuple[Scored, ...]
+
+
+def score_ledgers(ledgers: Iterable[Ledger], coefficients: Coefficients = NOMINAL) -> Report:
+    """Estimate every row and compare it with its own meters."""
+    scored: list[Scored] = []
+    refused: list[Refusal] = []
+    unmetered: list[str] = []
+    for ledger in ledgers:
+        for row in ledger.rows:
+            found = readings(ledger.kind, row)
+            if not found:
+                unmetered.append(row["id"])
+                continue
+            result = score_row(ledger.kind, row, found, coefficients)
+            if isinstance(result, Refusal):
+                refused.append(result)
+            else:
+                scored += result
+    return Report(
+        tuple(_groups(scored)), tuple(_macro(scored)), tuple(refused), tuple(unmetered), tuple(scored)
+    )  # fmt: skip
+
+
+def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Coefficients) -> list[Scored] | Refusal:
+    """One row, or why it is refused."""
+    if kind in NOT_YET:
+        return Refusal(row["id"], NOT_YET[kind])
+    cases = inference_cases(row) if kind == "inference" else training_cases(row)
+    if isinstance(cases, Refusal):
+        return cases
+    try:
+        estimates = [(case.weight, _estimate(case, coefficients)) for case in cases]
+    except AdvisorError as error:
+        return Refusal(row["id"], str(error))
+    scored: list[Scored] = []
+    for reading in found:
+        parts = [(weight, figure(value, reading.meter)) for weight, value in estimates]
+        known = [(weight, part) for weight, part in parts if part is not None]
+        if not known:
+            continue
+        low, mid, high = mixed([(weight, part) for weight, part in known])
+        scored.append(
+            Scored(row["id"], row["source"], row.get("method") or row.get("runtime", ""), reading.meter,
+                   row.get("quality", ""), reading.measured, reading.resolution, low, mid, high)
+        )  # fmt: skip
+    return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
+
+
+def _estimate(case: Case, coefficients: Coefficients) -> Estimate:
+    chosen = case.coefficients or coefficients
+    return estimate(case.model, case.workload, case.plan, case.recipe, case.device, chosen).estimate
+
+
+def figure(value: Estimate, meter: str) -> Interval | None:
+    """The figure of an estimate that a meter reads."""
+    peak = value.peak
+    if meter in ("allocated", "reserved", "process"):
+        found: Interval = getattr(peak, f"{meter}_bytes")
+        return found
+    if meter == "self":
+        return peak.allocated_bytes
+    if meter == "traced":
+        return _traced(value)
+    kinds = {"weights_gpu": ("weights",), "cache_gpu": ("kv_cache", "state")}.get(meter)
+    if kinds is None:
+        return None
+    parts = [c.bytes for c in value.components if c.kind in kinds]
+    return Interval(sum(p.low for p in parts), sum(p.mid for p in parts), sum(p.high for p in parts)) if parts else None
+
+
+def _traced(value: Estimate) -> Interval:
+    """Live tensors of one training step, without the workspaces of cuBLAS."""
+    outside = sum(c.nbytes for c in value.components if c.kind == "workspace")
+    top = max(p.allocated_bytes for p in value.phases if p.phase not in TRACED_OUTSIDE) - outside
+    spread = value.peak.allocated_bytes
+    share = (spread.high - spread.low) / 2 / spread.mid if spread.mid else 0.0
+    return Interval(int(top * (1 - share)), top, int(top * (1 + share)))
+
+
+def _groups(scored: list[Scored]) -> Iterator[GroupScore]:
+    keys = dict.fromkeys((s.source, s.method, s.meter, s.quality) for s in scored)
+    for source, method, meter, quality in sorted(keys):
+        rows = [s for s in scored if (s.source, s.method, s.meter, s.quality) == (source, method, meter, quality)]
+        yield GroupScore(source, method, meter, quality, figures(rows))
+
+
+def _macro(scored: list[Scored]) -> Iterator[MacroScore]:
+    for meter in sorted({s.meter for s in scored}):
+        by_source: dict[str, list[Scored]] = {}
+        for s in scored:
+            if s.meter == meter and s.quality == "A":
+                by_source.setdefault(s.source, []).append(s)
+        parts = [figures(rows) for rows in by_source.values() if len(rows) >= LEAST_ROWS]
+        if parts:
+            yield MacroScore(meter, len(parts), mean(parts))
+
+
+def without(report: Report, source: str) -> Report:
+    """The same report without one source, for leaving sources out in turn."""
+    kept = [s for s in report.scored if s.source != source]
+    return replace(report, groups=tuple(_groups(kept)), macro=tuple(_macro(kept)), scored=tuple(kept))

@@ -1,0 +1,99 @@
+"""Where the code of an architecture does otherwise than Llama's, in ways that memory can tell.
+
+Every entry is read in transformers 5.23 ``models/<architecture>/modeling_<architecture>.py``; an architecture that is
+not listed does as Llama. What a configuration says is a field of ``domain.model`` instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Rotary = Literal["plain", "fp32", "fp32_tables", "halves", "complex"]
+"""plain: in the dtype of the stream; fp32: queries and keys are turned into fp32 first; fp32_tables: cosines and sines
+stay in fp32, so the products do; halves: two halves are computed apart and joined; complex: as complex numbers."""
+
+Fused = Literal["slices", "split", "copies", "repeated"]
+"""How a fused projection is taken apart. slices: each part alone; split: one operation for all parts; copies: keys and
+values are indexed, which copies them; repeated: keys and values are copied once per query head (Falcon)."""
+
+Order = Literal["before", "after", "sum"]
+"""Where norms stand. before: on the input of attention and MLP; after: on their outputs alone; sum: on the sum of
+output and residual (BERT)."""
+
+Eager = Literal["fp32_softmax", "own_dtype", "fp32_products", "biased", "biased_fp32", "in_place", "sinks"]
+"""How attention is written out. fp32_softmax: the softmax in fp32; own_dtype: in the dtype of the scores;
+fp32_products: queries and keys in fp32 first (GPT-J); biased: ALiBi is the first summand of the product (BLOOM);
+biased_fp32: an fp32 ALiBi is added (MPT); in_place: scaled in place (Falcon); sinks: one more column (gpt-oss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What one architecture does otherwise."""
+
+    rotary: Rotary = "plain"
+    partial_rotary: bool = False
+    """A head is cut into a rotated and a plain part and joined again, even where nothing stays plain."""
+    fused: Fused = "slices"
+    late_qk_norm: bool = False
+    """Queries and keys are normed when all three projections are there."""
+    scaled_query: bool = False
+    """The query is scaled before the attention."""
+    copied_inputs: bool = False
+    """Queries, keys and values are made contiguous for flash attention."""
+    eager: Eager = "fp32_softmax"
+    order: Order = "before"
+    dropout_inside: bool = False
+    """Outputs are dropped out where queries, keys and values are still held."""
+    dropout_of_attention: bool = True
+    """The output of attention is dropped out too, not only that of the MLP."""
+    scaled_residual: bool = False
+    """Outputs of attention and MLP are scaled before they are added."""
+    sum_in_place: bool = False
+    """The output of attention is added to that of the MLP in place."""
+
+
+LLAMA = Habits()
+PARTIAL = Habits(partial_rotary=True)
+
+HABITS: dict[str, Habits] = {
+    "bert": Habits(order="sum"),
+    "bloom": Habits(eager="biased"),
+    "cohere": Habits(rotary="fp32", late_qk_norm=True),
+    "cohere2": Habits(rotary="fp32"),
+    "ernie4_5": Habits(rotary="fp32"),
+    "ernie4_5_moe": Habits(rotary="fp32"),
+    "exaone4": Habits(late_qk_norm=True, order="after"),
+    "falcon": Habits(fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
+    "gemma3_text": Habits(late_qk_norm=True),
+    "glm": PARTIAL,
+    "glm4": PARTIAL,
+    "glm4_moe": PARTIAL,
+    "gpt2": Habits(fused="split", eager="own_dtype", dropout_inside=True),
+    "gpt_bigcode": Habits(fused="split", dropout_inside=True),
+    "gpt_neox": Habits(fused="split", partial_rotary=True),
+    "gpt_oss": Habits(rotary="halves", eager="sinks"),
+    "gptj": Habits(partial_rotary=True, copied_inputs=True, eager="fp32_products", dropout_inside=True),
+    "granite": Habits(scaled_residual=True),
+    "granitemoe": Habits(scaled_residual=True),
+    "granitemoeshared": Habits(scaled_residual=True),
+    "llama4_text": Habits(rotary="complex"),
+    "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
+    "mpt": Habits(fused="split", eager="biased_fp32"),
+    "nemotron": PARTIAL,
+    "olmo": Habits(rotary="fp32_tables"),
+    "olmo2": Habits(rotary="fp32_tables", order="after"),
+    "olmo3": Habits(rotary="fp32_tables", order="after"),
+    "opt": Habits(scaled_query=True),
+    "phi": PARTIAL,
+    "phi3": PARTIAL,
+    "roberta": Habits(order="sum"),
+    "stablelm": Habits(partial_rotary=True, late_qk_norm=True, dropout_of_attention=False),
+    "starcoder2": Habits(dropout_inside=True),
+    "xlm-roberta": Habits(order="sum"),
+}
+
+
+def habits(architecture: str) -> Habits:
+    """What an architecture does otherwise."""
+    return HABITS.get(architecture, LLAMA)

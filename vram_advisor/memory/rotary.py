@@ -1,0 +1,94 @@
+"""Rotary position embedding of queries and keys.
+
+Source: transformers ``models/llama/modeling_llama.py`` apply_rotary_pos_emb and its relatives (``habits.Rotary``).
+"""
+
+from __future__ import annotations
+
+from vram_advisor.domain.amount import Amount
+from vram_advisor.domain.model import Attention
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.fused import fused_rotate
+from vram_advisor.memory.habits import Habits
+from vram_advisor.memory.tape import Value
+
+
+def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tuple[Value, Value]:
+    """Queries and keys with their positions."""
+    if t.numerics.norm_kernel == "fused":
+        return fused_rotate(t, q, "query"), fused_rotate(t, k, "key")
+    before = (q, k)
+    entered = q.itemsize
+    if h.rotary == "complex":
+        return rotate_complex(t, q, "query"), rotate_complex(t, k, "key")
+    if h.rotary == "fp32":
+        q, k = t.cast(q, 4, "query in fp32"), t.cast(k, 4, "key in fp32")
+    itemsize = 4 if h.rotary == "fp32_tables" else t.numerics.stream
+    turn = halves if h.rotary == "halves" else rotate
+    if h.partial_rotary or a.rotary_dim < a.head_dim:
+        share = a.rotary_dim / a.head_dim
+        q_parts, k_parts = cut(t, q, share, "query"), cut(t, k, share, "key")
+        q_turned = turn(t, q_parts[0], "query", itemsize)
+        k_turned = turn(t, k_parts[0], "key", itemsize)
+        q = join(t, (q_turned, q_parts[1]), q, "query")
+        k = join(t, (k_turned, k_parts[1]), k, "key")
+        t.drop(q_turned, k_turned, *q_parts, *k_parts)
+    else:
+        wide = (turn(t, q, "query", itemsize), turn(t, k, "key", itemsize))
+        narrow = entered if h.rotary in ("fp32", "fp32_tables") else wide[0].itemsize
+        held = (q, k)
+        q, k = t.cast(wide[0], narrow), t.cast(wide[1], narrow)
+        if narrow != wide[0].itemsize:
+            t.drop(*wide, *held)
+    t.drop(*before)
+    return q, k
+
+
+def rotate(t: LayerTape, x: Value, label: str, itemsize: int) -> Value:
+    """``x * cos + rotate_half(x) * sin``, with cos and sin of ``itemsize``."""
+    wide = max(x.itemsize, itemsize)
+    first = t.record(f"{label} * cos", [x], x.rows, x.width, wide)
+    negative = Amount(f"{label} negated half", x.rows, x.width // 2, x.itemsize, "workspace")
+    slices = Amount(f"{label} slice gradient", x.rows, x.width, x.itemsize, "workspace")
+    half = t.record(
+        f"{label} rotated half", [x], x.rows, x.width, x.itemsize, temporaries=[negative], backward_temporaries=[slices]
+    )
+    second = t.record(f"{label} * sin", [half], x.rows, x.width, wide)
+    return t.record(f"{label} rotated", [first, second], x.rows, x.width, wide, passes_gradient=True)
+
+
+def halves(t: LayerTape, x: Value, label: str, itemsize: int) -> Value:
+    """``cat(a * cos - b * sin, b * cos + a * sin)`` of the halves a and b."""
+    wide = max(x.itemsize, itemsize)
+    width = x.width // 2
+    a, b = t.split(x, a=width, b=width)
+    turned: list[Value] = []
+    for name, one, other in (("first", a, b), ("second", b, a)):
+        products = [
+            t.record(f"{label} {name} half * {f}", [v], x.rows, width, wide) for f, v in (("cos", one), ("sin", other))
+        ]
+        turned.append(t.record(f"{label} {name} half rotated", products, x.rows, width, wide, passes_gradient=True))
+    out = t.record(f"{label} rotated", turned, x.rows, x.width, wide)
+    t.drop(*turned)
+    return out
+
+
+def rotate_complex(t: LayerTape, x: Value, label: str) -> Value:
+    """Pairs of elements as complex fp32 numbers, times the positions."""
+    turned = t.record(f"{label} rotated in fp32", [t.cast(x, 4, f"{label} in fp32")], x.rows, x.width, 4)
+    return t.cast(turned, x.itemsize, f"{label} rotated")
+
+
+def cut(t: LayerTape, x: Value, share: float, label: str) -> tuple[Value, Value]:
+    """The rotated part of the heads and the rest: views, each with a gradient of the full width."""
+    width = int(x.width * share)
+    return (
+        t.record(f"{label} rotated part", [x], x.rows, width, x.itemsize, view=True, slices=True),
+        t.record(f"{label} plain part", [x], x.rows, x.width - width, x.itemsize, view=True, slices=True),
+    )
+
+
+def join(t: LayerTape, parts: tuple[Value, Value], whole: Value, label: str) -> Value:
+    """``torch.cat``: the gradients of the parts are views of the one that arrives."""
+    itemsize = max(p.itemsize for p in parts)
+    return t.record(f"{label} joined", parts, whole.rows, whole.width, itemsize, passes_gradient=True)
