@@ -145,7 +145,7 @@ def test_one_question_parses_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
         parsed.append(text.count("[[model]]"))
         return loads(text)
 
-    monkeypatch.setattr(catalog_models.tomllib, "loads", spy)
+    monkeypatch.setattr("vram_advisor.sources.catalog_models.tomllib.loads", spy)
     assert isinstance(find_model("7b"), ModelSpec)
     assert parsed == [1]
 

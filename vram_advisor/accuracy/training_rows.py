@@ -50,7 +50,7 @@ def _cases(row: Row) -> list[Case] | Refusal:
     model = text_model(find_model(row["model"]))
     device = _device(row)
     workload = Workload(
-        method=METHODS[row["method"]],  # type: ignore[arg-type]
+        method="dora" if row["notes"] == "dora" else METHODS[row["method"]],  # type: ignore[arg-type]
         sequence_length=int(row["sequence_length"]),
         micro_batch_size=int(row["micro_batch_size"]),
         gradient_accumulation_steps=int(row["gradient_accumulation_steps"] or 1),
@@ -105,6 +105,7 @@ def _plan(row: Row, workload: Workload) -> Plan:
         lora_r=int(row["lora_r"] or 16),
         lora_dropout=float(row.get("lora_dropout") or 0),
         target_modules=tuple(row["target_modules"].split()) or ("all-linear",),
+        modules_to_save=_modules_to_save(row),
         optimizer=row["optimizer"] or None,
         gradient_checkpointing=CHECKPOINTING[row["gradient_checkpointing"]] if row["gradient_checkpointing"] else None,  # type: ignore[arg-type]
         attn_implementation=attention,
@@ -115,6 +116,12 @@ def _plan(row: Row, workload: Workload) -> Plan:
         sharding=sharding.removesuffix("_offload"),  # type: ignore[arg-type]
         offload="parameters" if sharding.endswith("_offload") else "none",
     )
+
+
+def _modules_to_save(row: Row) -> tuple[str, ...]:
+    """Modules trained in full, where the notes state them."""
+    found = re.search(r"modules_to_save=([\w ]+)", row["notes"])
+    return tuple(found.group(1).split()) if found else ()
 
 
 def recipe_name(row: Row) -> str:
@@ -149,6 +156,8 @@ def _recipes(row: Row) -> list[tuple[float, Recipe]]:
         habits = replace(habits, adapter_dtype=dtype, quantised_adapter_dtype=dtype)  # type: ignore[arg-type]
     if row["kbit_prepared"]:
         habits = replace(habits, kbit_prepared=row["kbit_prepared"] == "yes")
+    if "; reentrant checkpointing" in f"; {row['notes']}":
+        habits = replace(habits, reentrant=True)
     if row["loss"] == "trl_fused_head":
         habits = replace(habits, outputs_in_fp32=False)
     return [(1.0, habits)]

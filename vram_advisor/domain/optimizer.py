@@ -35,6 +35,9 @@ class Optimizer:
     largest_copies: float = 0.0
     """Temporaries of a step, in copies of the largest trained tensor."""
     largest_fp32_copies: float = 0.0
+    """The same in fp32."""
+    largest_upcast_copies: float = 0.0
+    """Further fp32 copies of the largest tensor where it is stored in 16 bit."""
     factored: bool = False
     """Row and column sums instead of a full second moment (Adafactor)."""
     low_rank: int = 0
@@ -63,7 +66,7 @@ _ROWS = (
     Optimizer(
         "adafactor", "Adafactor, no first moment", "measured",
         "transformers optimization.py Adafactor: update in fp32, one tensor at a time", factored=True, state_fp32=True,
-        largest_fp32_copies=3,
+        largest_fp32_copies=2, largest_upcast_copies=2,
     ),
     Optimizer("lion_32bit", "Lion", "read in source", "bitsandbytes optim/lion.py: one state", buffers=1, state_fp32=True),
     Optimizer("lion_8bit", "8-bit Lion", "read in source", "bitsandbytes optim/lion.py", buffers=1, bits=8, minimum_numel=4096),

@@ -9,28 +9,82 @@ from vram_advisor.domain.model import Block, ModelSpec
 from vram_advisor.memory.attention import attention
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.feed_forward import mlp
+from vram_advisor.memory.habits import Habits, habits
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Profile, Value
 
 
-def write_block(t: LayerTape, x: Value, b: Block) -> Value:
-    """One decoder layer from residual stream to residual stream [T x hidden_size]."""
-    normed = norm(t, x, "input norm", b.norm)
+def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
+    """One layer from residual stream to residual stream [T x hidden_size]."""
     assert b.attention is not None and b.mlp is not None
-    attended = attention(t, normed, b.attention)
-    if b.num_norms == 4:
-        attended = norm(t, attended, "post-attention norm", b.norm)
     if b.parallel:
-        fed = mlp(t, normed, b.mlp)
-        both = t.add(attended, fed, "attention and MLP")
-        return t.add(both, x, "hidden states")
-    middle = t.add(x, attended, "hidden states after attention")
-    normed2 = norm(t, middle, "MLP norm", b.norm)
-    fed = mlp(t, normed2, b.mlp)
-    if b.num_norms == 4:
+        return parallel(t, x, b, h)
+    if h.order == "sum":
+        return normed_sums(t, x, b, h)
+    before = h.order == "before"
+    after = b.num_norms == 4 or not before
+    normed = norm(t, x, "input norm", b.norm) if before else x
+    attended = attention(t, normed, b.attention, h, b.norm, b.dropout)
+    if after:
+        attended = norm(t, attended, "post-attention norm", b.norm)
+    middle = add(t, x, attended, h, "hidden states after attention")
+    normed = norm(t, middle, "MLP norm", b.norm) if before else middle
+    fed = feed(t, normed, b)
+    if after:
         fed = norm(t, fed, "post-MLP norm", b.norm)
-    return t.add(middle, fed, "hidden states")
+    out = add(t, middle, fed, h, "hidden states")
+    t.drop(middle)
+    return out
+
+
+def feed(t: LayerTape, x: Value, b: Block) -> Value:
+    """The feed-forward layer and its dropout."""
+    assert b.mlp is not None
+    fed = mlp(t, x, b.mlp)
+    return t.dropout(fed, "MLP") if b.dropout else fed
+
+
+def add(t: LayerTape, residual: Value, output: Value, h: Habits, label: str) -> Value:
+    """The residual connection."""
+    if h.scaled_residual:
+        output = t.scale(output, f"{output.buffer.label} scaled")
+    return t.add(residual, output, label)
+
+
+def parallel(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
+    """Attention and MLP of the same input, behind one norm or one each."""
+    assert b.attention is not None and b.mlp is not None
+    normed = norm(t, x, "input norm", b.norm)
+    twice = b.num_norms == 2
+    if twice and h.sum_in_place:
+        second = norm(t, x, "MLP norm", b.norm)
+    attended = attention(t, normed, b.attention, h, b.norm, b.dropout)
+    if twice and not h.sum_in_place:
+        second = norm(t, x, "MLP norm", b.norm)
+    fed = mlp(t, second if twice else normed, b.mlp)
+    if h.sum_in_place:
+        fed = t.record("attention and MLP", [fed, attended], x.rows, x.width, fed.itemsize, view=True)
+        if b.dropout:
+            fed = t.dropout(fed, "output")
+        out = t.add(x, fed, "hidden states")
+    else:
+        if b.dropout:
+            fed = t.dropout(fed, "MLP")
+        out = t.add(t.add(attended, fed, "attention and MLP"), x, "hidden states")
+    t.drop(attended, fed)
+    return out
+
+
+def normed_sums(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
+    """BERT: the sum of output and residual is normed."""
+    assert b.attention is not None and b.mlp is not None
+    attended = attention(t, x, b.attention, h, b.norm, b.dropout)
+    middle = norm(t, t.add(attended, x, "hidden states after attention"), "attention norm", b.norm)
+    fed = feed(t, middle, b)
+    out = norm(t, t.add(fed, middle, "hidden states"), "MLP norm", b.norm)
+    t.drop(middle)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +98,8 @@ class Played:
     """16-bit copies of trained weights that autocast keeps [B]."""
     kept_selectively: tuple[Amount, ...]
     """What selective checkpointing keeps besides the input."""
+    pinned: tuple[Amount, ...]
+    """What checkpointing does not drop."""
 
 
 def play_block(
@@ -52,11 +108,12 @@ def play_block(
     """Write a layer onto a tape and play it."""
     tape = LayerTape(numerics, keep_gradients)
     x = tape.value("layer input", "T", model.hidden_size, numerics.stream, input_needs_grad)
-    y = write_block(tape, x, block)
+    y = write_block(tape, x, block, habits(model.architecture))
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
     return Played(
         tape.profile(x, y, gradient),
         any(x.buffer in operation.saved for operation in tape.operations),
         sum(copy.size[0] for copy in tape.autocast_copies),
         tape.kept_selectively(),
+        tape.pinned(),
     )

@@ -39,8 +39,8 @@ class Habits:
     """Queries and keys are normed when all three projections are there."""
     scaled_query: bool = False
     """The query is scaled before the attention."""
-    copied_inputs: bool = False
-    """Queries, keys and values are made contiguous for flash attention."""
+    rotated_by_token: bool = False
+    """Heads are rotated before they are transposed: what attention returns needs no copy."""
     eager: Eager = "fp32_softmax"
     order: Order = "before"
     dropout_inside: bool = False
@@ -73,7 +73,7 @@ HABITS: dict[str, Habits] = {
     "gpt_bigcode": Habits(fused="split", dropout_inside=True),
     "gpt_neox": Habits(fused="split", partial_rotary=True),
     "gpt_oss": Habits(rotary="halves", eager="sinks"),
-    "gptj": Habits(partial_rotary=True, copied_inputs=True, eager="fp32_products", dropout_inside=True),
+    "gptj": Habits(partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True),
     "granite": Habits(scaled_residual=True),
     "granitemoe": Habits(scaled_residual=True),
     "granitemoeshared": Habits(scaled_residual=True),

@@ -122,5 +122,5 @@ def distance(t: LayerTape, x: Value, mean: Value, label: str) -> Value:
     """``x - mean``: hands its gradient to x, a negated copy is summed for the mean."""
     return t.record(
         f"{label} distance from the mean", [x, mean], x.rows, x.width, 4,
-        passes_gradient=True, backward_temporaries=full_width(label, x, 1),
+        passes_gradient=True, broadcasts=True, backward_temporaries=full_width(label, x, 1),
     )  # fmt: skip

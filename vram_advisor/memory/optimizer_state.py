@@ -57,7 +57,7 @@ def optimizer_bytes(row: Optimizer, trained: tuple[Trained, ...]) -> OptimizerBy
         else:
             state += nbytes
     parameters = sum(t.nbytes for t in trained)
-    largest = max((t.each * t.itemsize for t in trained), default=0)
-    largest_numel = max((t.each for t in trained), default=0)
-    temporary = row.copies * parameters + row.largest_copies * largest + row.largest_fp32_copies * 4 * largest_numel
+    largest = max(trained, key=lambda t: t.each)
+    fp32 = row.largest_fp32_copies + (row.largest_upcast_copies if largest.itemsize < 4 else 0.0)
+    temporary = row.copies * parameters + (row.largest_copies * largest.itemsize + fp32 * 4) * largest.each
     return OptimizerBytes(state, paged, int(temporary))

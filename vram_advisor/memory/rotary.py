@@ -13,6 +13,11 @@ from vram_advisor.memory.habits import Habits
 from vram_advisor.memory.tape import Value
 
 
+def is_joined(a: Attention, h: Habits) -> bool:
+    """Whether heads are cut into a rotated and a plain part and joined again."""
+    return a.rotary_dim > 0 and (h.partial_rotary or a.rotary_dim < a.head_dim)
+
+
 def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tuple[Value, Value]:
     """Queries and keys with their positions."""
     if t.numerics.norm_kernel == "fused":
@@ -25,7 +30,7 @@ def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tu
         q, k = t.cast(q, 4, "query in fp32"), t.cast(k, 4, "key in fp32")
     itemsize = 4 if h.rotary == "fp32_tables" else t.numerics.stream
     turn = halves if h.rotary == "halves" else rotate
-    if h.partial_rotary or a.rotary_dim < a.head_dim:
+    if is_joined(a, h):
         share = a.rotary_dim / a.head_dim
         q_parts, k_parts = cut(t, q, share, "query"), cut(t, k, share, "key")
         q_turned = turn(t, q_parts[0], "query", itemsize)

@@ -126,7 +126,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         trained = adapter_tensors(
             model, plan.lora_r, targets, adapter, workload.method == "dora", recipe.linear_experts
         )
-        trained += saved_modules(model, plan.modules_to_save, adapter)
+        trained += saved_modules(model, plan.modules_to_save, embedding)
     numerics = Numerics(
         stream=computes,
         weight=computes,
@@ -162,6 +162,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         head,
         plan.gradient_checkpointing,
         keep_gradients=workload.gradient_accumulation_steps == 1,
+        train_embedding=full or any(t.label.startswith("embed") or "wte" in t.label for t in trained),
         gradient_parts=shares(plan).gradients,
         retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full,
         fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and recipe.gathered_dtype == "stored",

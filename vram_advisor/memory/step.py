@@ -28,6 +28,8 @@ class StepKey:
     checkpointing: str = "full"
     keep_gradients: bool = True
     """False with gradient accumulation: the gradients of earlier micro batches are there already."""
+    train_embedding: bool = False
+    """The token embedding is trained: its gradient is as large as it is."""
     gradient_parts: int = 1
     """Into how many shares finished gradients are cut."""
     retains_inputs: bool = False
@@ -134,6 +136,12 @@ def compile_step(key: StepKey) -> Step:
                 amounts.append(boundary.repeated(count))
         return tuple(amounts)
 
+    def pinned(start: int, stop: int) -> tuple[Amount, ...]:
+        """What the nodes of layers start to stop keep until the graph is gone; reentrant checkpointing has no graph."""
+        if checkpointed and key.reentrant:
+            return ()
+        return tuple(a for j in range(start, stop) for a in of(j).pinned)
+
     def inputs(count: int) -> tuple[Amount, ...]:
         """Layer inputs that checkpointing keeps, or that the loops of the model hold."""
         kept = min(count, 2) if key.checkpointing == "offload" else count
@@ -178,7 +186,7 @@ def compile_step(key: StepKey) -> Step:
         layer = of(i)
         profile = layer.profile
         if checkpointed:
-            place("forward", i, profile.forgetful, inputs(i + 1), saved_before(i) + copied(i))
+            place("forward", i, profile.forgetful, inputs(i + 1), saved_before(i) + copied(i) + pinned(0, i))
             held, behind = inputs(i + 1), profile.recompute
         else:
             # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
@@ -186,15 +194,16 @@ def compile_step(key: StepKey) -> Step:
             held, behind = inputs(int(layer.saves_input)), profile.backward
         for phase, at in (("backward_first", last), ("backward_last", first)):
             if i in at.values():
-                place(phase, i, behind, held + retained(i), saved_before(i), gradients(finished[i + 1]))
+                kept = saved_before(i) + (pinned(0, layers) if checkpointed else pinned(i + 1, layers))
+                place(phase, i, behind, held + retained(i), kept, gradients(finished[i + 1]))
         place("evaluation", i, profile.forgetful, inputs(1))
     everything = inputs(layers) if checkpointed else ()
-    place(
-        "loss_forward", None, head.forward, everything, saved_before(layers) + (copied(layers) if checkpointed else ())
-    )
-    place("loss_backward", None, head.backward, everything, saved_before(layers))
+    attributes = pinned(0, layers) if checkpointed else ()
+    until_exit = copied(layers) if checkpointed else ()
+    place("loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit)
+    place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
     place("evaluation", None, head.forgetful, ())
-    if n.train_base:
+    if key.train_embedding:
         # The embedding's gradient is dense; where it is tied it is added to the one that the output layer left.
         rows = Amount("gradient of hidden states", "T", model.hidden_size, n.stream, "gradient")
         width = model.vocab_size * (model.embedding_size or model.hidden_size)

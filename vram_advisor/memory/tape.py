@@ -53,11 +53,16 @@ class Operation:
     """The gradient of the input is a view of the matrix product's result: a second gradient is not added in place."""
     gradient_in_input: bool
     """The gradient is written over the saved input (fused cross entropies)."""
+    pinned: tuple[Amount, ...]
+    """Kept as attributes of the node, not as saved tensors: checkpointing does not drop them and they go with the
+    whole graph."""
     selective: str
     """What selective checkpointing makes of it: ``product`` (every second one is kept), ``attention`` (kept) or
     nothing."""
     siblings: tuple[Value, ...] = ()
     """Further outputs of the same node, views of the same buffer (``split``)."""
+    broadcasts: bool = False
+    """An input narrower than the output is stretched: its gradient is a sum of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,8 @@ class Tape:
         casts_gradient: bool = False,
         gradient_is_view: bool = False,
         gradient_in_input: bool = False,
+        broadcasts: bool = False,
+        pinned: Iterable[Value] = (),
         selective: str = "",
         kind: str = "activation",
         differentiable: bool = True,
@@ -183,7 +190,9 @@ class Tape:
                 casts_gradient=casts_gradient,
                 gradient_is_view=gradient_is_view,
                 gradient_in_input=gradient_in_input,
+                pinned=tuple(v.buffer for v in pinned) if needs else (),
                 selective=selective,
+                broadcasts=broadcasts,
             )
         )
         return output
@@ -202,7 +211,11 @@ class Tape:
 
     def drop(self, *values: Value) -> None:
         """The Python variables that held these values go out of scope here."""
-        self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False, False, ""))
+        self.operations.append(Operation("drop", values, None, (), (), (), (), False, False, False, False, (), ""))
+
+    def pinned(self) -> tuple[Amount, ...]:
+        """Buffers that nodes keep as attributes."""
+        return tuple(dict.fromkeys(a for operation in self.operations for a in operation.pinned))
 
     def kept_selectively(self) -> tuple[Amount, ...]:
         """What selective checkpointing keeps of a layer: every second matrix product and the attention's result.
@@ -328,7 +341,7 @@ class Tape:
                     continue
                 same = (
                     arrived is not None
-                    and v.width >= output.width
+                    and not (operation.broadcasts and v.width < output.width)
                     and (operation.passes_gradient or (operation.casts_gradient and v.itemsize == output.itemsize))
                 )
                 if same and arrived is not None:

@@ -44,7 +44,7 @@ def read_path(path: Path) -> ModelSpec:
         raise BadInput(f"{path} is a pickle, which can run code when it is read: give its config.json or safetensors")
     if path.suffix.lower() == ".gguf":
         raise BadInput(f"{path} is a GGUF file, which is not read here: name its model and quantization instead")
-    if path.suffix.lower() == ".safetensors" or os.path.isdir(path) and any(path.glob("*.safetensors")):
+    if path.suffix.lower() == ".safetensors" or (os.path.isdir(path) and any(path.glob("*.safetensors"))):
         from vram_advisor.sources.safetensors import read_model
 
         return read_model(path)

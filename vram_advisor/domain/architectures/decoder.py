@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vram_advisor.domain.architectures.fields import MAX_LAYERS, Fields
-from vram_advisor.domain.architectures.parts import attention, drops, experts, flag, layer_types, mlp, num_layers, window
+from vram_advisor.domain.architectures.parts import (
+    attention,
+    drops,
+    experts,
+    flag,
+    layer_types,
+    mlp,
+    num_layers,
+    window,
+)
 from vram_advisor.domain.architectures.row import Architecture
 from vram_advisor.domain.model import Attention, Block, Experts, Mlp
 

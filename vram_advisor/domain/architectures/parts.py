@@ -152,7 +152,7 @@ def attention(fields: Fields, row: Architecture) -> Attention:
 
 def window(fields: Fields, row: Architecture) -> int | None:
     """Sliding or chunked window [tokens]; None: the layers see everything."""
-    if row.window_period is None or row.window_switch and not fields.flag(row.window_switch, False):
+    if row.window_period is None or (row.window_switch and not fields.flag(row.window_switch, False)):
         return None
     return fields.optional_integer("sliding_window", "attention_chunk_size", high=MAX_TOKENS)
 

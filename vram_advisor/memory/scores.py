@@ -1,0 +1,69 @@
+"""Softmax attention of queries, keys and values by the kernel that is used.
+
+Sources: transformers ``integrations/sdpa_attention.py``, ``integrations/flash_attention.py``; flash-attn
+``csrc/flash_attn/flash_api.cpp``; ATen ``native/transformers``.
+"""
+
+from __future__ import annotations
+
+from vram_advisor.domain.amount import Amount
+from vram_advisor.domain.model import Attention
+from vram_advisor.memory.eager import eager
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.habits import Habits
+from vram_advisor.memory.rotary import is_joined
+from vram_advisor.memory.tape import Value
+
+
+def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -> Value:
+    """Softmax attention by the kernel that is used. q, k, v [T x heads * head_dim]."""
+    n = t.numerics
+    if n.attention == "eager":
+        return eager(t, q, k, v, a, h)
+    compute = n.autocast or q.itemsize
+    k = t.cast(k, compute)
+    v = t.cast(v, compute)
+    q = t.cast(q, compute)
+    heads = a.num_attention_heads
+    if n.padded or n.attention in ("efficient", "math"):
+        k = repeat(t, k, "key", q.width, a)
+        v = repeat(t, v, "value", a.output_size, a)
+    if n.attention == "math":
+        return math(t, q, k, v, a)
+    statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
+    padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
+    work: list[Amount] = []
+    saved: list[Value | Amount] = [q, k, v, statistics]
+    if n.attention == "flash" and not n.padded:
+        work = [Amount("flash attention dq accumulator", "T128", heads * padded, 4, "workspace"),
+                Amount("flash attention softmax sums", "T128", heads, 4, "workspace")]  # fmt: skip
+        if k.width != q.width:
+            work.append(Amount("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
+    elif n.padded:
+        saved.append(Amount("attention mask as numbers", "Q", 1, q.itemsize, "activation"))
+    out = t.record(
+        "attention output", [q, k, v], q.rows, a.output_size, compute,
+        saved=saved, save_output=True, selective="attention", backward_temporaries=work,
+    )  # fmt: skip
+    if is_joined(a, h) and not h.rotated_by_token:
+        # Joined heads lie one behind the other, and so does the result: tokens are brought together by a copy.
+        out = t.record("attention output by token", [out], out.rows, out.width, compute, passes_gradient=True)
+    return out
+
+
+def repeat(t: LayerTape, x: Value, label: str, width: int, a: Attention) -> Value:
+    """``repeat_kv``: keys and values once per query head."""
+    if x.width == width:
+        return x
+    return t.record(f"{label} per query head", [x], x.rows, width, x.itemsize)
+
+
+def math(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:
+    """The fallback of scaled_dot_product_attention: fp32 throughout (ATen native/transformers/attention.cpp)."""
+    heads, e = a.num_attention_heads, q.itemsize
+    q, k, v = t.cast(q, 4), t.cast(k, 4), t.cast(v, 4)
+    q, k = t.scale(q, "scaled query"), t.scale(k, "scaled key")
+    raw = t.record("attention scores", [q, k], "Q", heads, 4, saved=[q, k])
+    soft = t.record("attention probabilities", [raw], "Q", heads, 4, save_output=True)
+    out = t.record("attention output in fp32", [soft, v], q.rows, a.output_size, 4, saved=[soft, v])
+    return t.cast(out, e, "attention output")

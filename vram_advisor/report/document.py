@@ -1,0 +1,191 @@
+"""Answers as plain dictionaries: the JSON of every command. The shapes are declared in ``document_types.py``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vram_advisor.domain.answer import SCHEMA_VERSION, Answer, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vram_advisor.accuracy.metrics import Figures
+    from vram_advisor.accuracy.score import Report
+    from vram_advisor.domain.estimate import Component, Interval
+    from vram_advisor.domain.gpu import Device, GpuSpec, Machine
+    from vram_advisor.report import document_types as types
+    from vram_advisor.sources.catalog_models import ModelRecord
+
+POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+"""What configurations call the longest sequence they were made for."""
+PROBABILITY_DIGITS = 6
+"""Digits after the point; more would be noise of the arithmetic."""
+
+
+def answer_document(answer: Answer) -> types.AnswerDocument:
+    """What ``check`` answers."""
+    calibration = answer.calibration
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": {
+            "id": answer.model.id,
+            "parameters": answer.parameters,
+            "active_parameters": answer.active_parameters,
+            "source": answer.model.source,
+        },
+        "workload": answer.workload.model_dump(mode="json"),
+        "device": None if answer.device is None else _device(answer.device),
+        "calibration": None if calibration is None else {"id": calibration.id, "date": calibration.date},
+        "options": [_option(option) for option in answer.options],
+        "recommended": answer.recommended,
+        "smallest_gpus": [
+            {
+                "option": gpu.option,
+                "id": gpu.id,
+                "name": gpu.name,
+                "total_bytes": gpu.total_bytes,
+                "probability": round(gpu.probability, PROBABILITY_DIGITS),
+            }
+            for gpu in answer.smallest_gpus
+        ],
+        "assumptions": list(answer.assumptions),
+        "warnings": list(answer.warnings),
+    }
+
+
+def machine_document(machine: Machine) -> dict[str, Any]:
+    """What ``detect`` found."""
+    return {"schema_version": SCHEMA_VERSION, **asdict(machine)}
+
+
+def gpus_document(gpus: Iterable[GpuSpec]) -> dict[str, Any]:
+    """Cards of the catalogue."""
+    return {"schema_version": SCHEMA_VERSION, "gpus": [asdict(gpu) for gpu in gpus]}
+
+
+def models_document(records: Iterable[ModelRecord]) -> types.ModelsDocument:
+    """Models of the catalogue."""
+    return {"schema_version": SCHEMA_VERSION, "models": [_model(record) for record in records]}
+
+
+def accuracy_document(report: Report) -> types.AccuracyDocument:
+    """How well ledgers of measurements are predicted."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "groups": [
+            {
+                "source": group.source,
+                "method": group.method,
+                "meter": group.meter,
+                "quality": group.quality,
+                **_figures(group.figures),
+            }
+            for group in report.groups
+        ],
+        "macro": [
+            {"meter": macro.meter, "sources": macro.sources, **_figures(macro.figures)} for macro in report.macro
+        ],
+        "refused": [{"id": refusal.id, "reason": refusal.reason} for refusal in report.refused],
+        "unmetered": list(report.unmetered),
+    }
+
+
+def _device(device: Device) -> types.DeviceDocument:
+    return {
+        "name": device.name,
+        "count": device.count,
+        "source": device.source,
+        "total_bytes": device.total_bytes,
+        "free_bytes": device.free_bytes,
+        "processes": [
+            {"pid": process.pid, "name": process.name, "used_bytes": process.used_bytes} for process in device.processes
+        ],
+    }
+
+
+def _option(option: Option) -> types.OptionDocument:
+    estimate, recipe, verdict = option.estimate, option.recipe, option.verdict
+    peak, adapter, odds = estimate.peak, estimate.adapter, verdict.probability
+    return {
+        "title": option.title,
+        "plan": option.plan.model_dump(mode="json"),
+        "recipe": {
+            "name": recipe.name,
+            "title": recipe.title,
+            "versions": recipe.versions,
+            "evidence": recipe.evidence,
+            "source": recipe.source,
+        },
+        "peak": {
+            "phase": peak.phase,
+            "allocated_bytes": _interval(peak.allocated_bytes),
+            "reserved_bytes": _interval(peak.reserved_bytes),
+            "process_bytes": _interval(peak.process_bytes),
+            "minimum_bytes": _interval(peak.minimum_bytes),
+        },
+        "phases": [{"phase": phase.phase, "allocated_bytes": phase.allocated_bytes} for phase in estimate.phases],
+        "components": [_component(component) for component in estimate.components],
+        "host_bytes": estimate.host_bytes,
+        "adapter": None
+        if adapter is None
+        else {
+            "trainable_parameters": adapter.trainable_parameters,
+            "trainable_share": adapter.trainable_share,
+            "file_bytes": adapter.file_bytes,
+        },
+        "verdict": {
+            "outcome": verdict.outcome,
+            "probability": None if odds is None else round(odds, PROBABILITY_DIGITS),
+            "free_bytes": verdict.free_bytes,
+            "headroom_bytes": verdict.headroom_bytes,
+            "reason": verdict.reason,
+        },
+    }
+
+
+def _component(component: Component) -> types.ComponentDocument:
+    return {
+        "kind": component.kind,
+        "label": component.label,
+        "bytes": _interval(component.bytes),
+        "alive": list(component.alive),
+        "formula": component.formula,
+        "reference": component.reference,
+    }
+
+
+def _interval(interval: Interval) -> types.IntervalDocument:
+    return {"low": interval.low, "mid": interval.mid, "high": interval.high}
+
+
+def _figures(figures: Figures) -> types.FiguresDocument:
+    return {
+        "rows": figures.rows,
+        "median_abs_error": figures.median_abs_error,
+        "p90_abs_error": figures.p90_abs_error,
+        "bias": figures.bias,
+        "under_10": figures.under_10,
+        "coverage_90": figures.coverage_90,
+    }
+
+
+def _model(record: ModelRecord) -> types.CatalogueModelDocument:
+    positions = next((record.config[key] for key in POSITION_KEYS if key in record.config), None)
+    return {
+        "id": record.id,
+        "aliases": list(record.aliases),
+        "hf_repo": record.hf_repo,
+        "family": record.family,
+        "architecture": str(record.config["model_type"]),
+        "parameters": record.parameters.total,
+        "active_parameters": record.parameters.active,
+        "published_parameters": record.parameters.published,
+        "match": record.parameters.match,
+        "native_dtype": record.native_dtype,
+        "context_length": positions if isinstance(positions, int) else None,
+        "release_date": record.release_date,
+        "licence": record.licence,
+        "sources": list(record.sources),
+        "checked": record.checked.isoformat(),
+    }

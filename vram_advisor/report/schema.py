@@ -1,0 +1,99 @@
+"""The JSON Schemas of what the program prints and of what it may be asked, derived from the types themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, with_config
+from typing_extensions import is_typeddict
+
+from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.report import document_types
+from vram_advisor.report.choices import TABLES, names
+from vram_advisor.units.errors import BadInput
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EXACT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One schema."""
+
+    summary: str
+    shape: Any
+    """The type that it describes."""
+
+
+DOCUMENTS: dict[str, Published] = {
+    "check": Published("the answer of check --json", document_types.AnswerDocument),
+    "detect": Published("the machine of detect --json", Machine),
+    "gpus": Published("the cards of gpus --json", list[GpuSpec]),
+    "models": Published("the models of models --json", document_types.ModelsDocument),
+    "accuracy": Published("the scores of accuracy --json", document_types.AccuracyDocument),
+    "workload": Published("what is asked: options of check", Workload),
+    "plan": Published("the levers: options of check", Plan),
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of this name.
+
+    Raises:
+        BadInput: there is no such schema.
+    """
+    if name not in DOCUMENTS:
+        raise BadInput(f"There is no schema '{name}': use one of {', '.join(DOCUMENTS)}.")
+    _be_exact()
+    found = _with_tables(TypeAdapter(DOCUMENTS[name].shape).json_schema(mode="serialization"))
+    if name == "check":
+        found = _with_records(found)
+    if name in ("detect", "gpus"):
+        found = _enveloped(found, None if name == "detect" else "gpus")
+    return {"$schema": DIALECT, **found}
+
+
+def _be_exact() -> None:
+    """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape that is not a record."""
+    declared = [value for value in vars(document_types).values() if isinstance(value, type) and is_typeddict(value)]
+    for shape in (*declared, GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine):
+        with_config(EXACT)(shape)
+
+
+def _with_records(found: dict[str, Any]) -> dict[str, Any]:
+    """The answer with the records of workload and plan in place of plain objects."""
+    defs = found["$defs"]
+    for place, record in ((found, Workload), (defs["OptionDocument"], Plan)):
+        field = record.__name__.lower()
+        place["properties"][field] = {"$ref": f"#/$defs/{record.__name__}"}
+        defs[record.__name__] = _record(record)
+    return found
+
+
+def _record(record: type[BaseModel]) -> dict[str, Any]:
+    return _with_tables(record.model_json_schema(mode="serialization"))
+
+
+def _with_tables(found: dict[str, Any]) -> dict[str, Any]:
+    """The schema of Plan names the rows of its tables; other schemas are unchanged."""
+    if found.get("title") == "Plan":
+        for field in TABLES:
+            found["properties"][field]["examples"] = names(field)
+    return found
+
+
+def _enveloped(found: dict[str, Any], key: str | None) -> dict[str, Any]:
+    """The schema with ``schema_version`` on top; a list goes under its key."""
+    defs = found.pop("$defs", {})
+    version = {"title": "Schema Version", "type": "integer"}
+    properties = {"schema_version": version, **(found["properties"] if key is None else {key: found})}
+    return {
+        "title": found["title"] if key is None else key.title(),
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        "$defs": defs,
+    }

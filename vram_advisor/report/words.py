@@ -1,0 +1,166 @@
+"""The answer in sentences that a tired person can act on: the verdict first, then what to do next.
+
+Plain text without colour or layout, so that every face says the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.estimate import PHASE_TITLES, Outcome
+from vram_advisor.domain.plan import Plan
+from vram_advisor.report.levers import levers
+from vram_advisor.units.bytes import gib
+
+METHODS = {"inference": "inference", "lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "full": "full fine-tune"}
+CERTAIN = 0.999
+"""Probabilities above this are not told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A word that can be coloured, and the sentences that belong to it."""
+
+    badge: str
+    outcome: Outcome
+    text: str
+
+
+def title(answer: Answer) -> str:
+    """What was asked, in one line."""
+    workload, device = answer.workload, answer.device
+    method = METHODS[workload.method]
+    if workload.trains and workload.objective != "sft":
+        method += f" {workload.objective.upper()}"
+    size = (
+        f"{answer.parameters / 1e9:.2f} B parameters"
+        if answer.parameters >= 1e9
+        else f"{answer.parameters:,} parameters"
+    )
+    if answer.active_parameters < answer.parameters and any(b.experts for b in answer.model.blocks):
+        size += f", {answer.active_parameters / 1e9:.2f} B active per token: all of them need memory"
+    where = "" if device is None else f" on {f'{device.count} × ' if device.count > 1 else ''}{device.name}"
+    return f"{answer.model.id} ({size}), {method}{where}"
+
+
+def verdict(answer: Answer) -> Said:
+    """Whether it fits, in a sentence or two."""
+    best = shown(answer)
+    if answer.device is None:
+        needs = ", ".join(f"{option.title} {gib(option.estimate.minimum_mean)}" for option in answer.options)
+        return Said("UNKNOWN", "unknown", f"No GPU was found here and none was named. What it needs: {needs}.")
+    outcome = best.verdict.outcome
+    if answer.recommended is None:
+        if len(answer.options) > 1:
+            return Said(_badge(outcome), outcome, f"Even {best.title} does not fit. {best.verdict.reason}")
+        return Said(_badge(outcome), outcome, best.verdict.reason)
+    said = [_that_runs(best, answer)]
+    said += [_other(option) for option in answer.options if option is not best]
+    return Said(_badge(outcome), outcome, " ".join(said))
+
+
+def shown(answer: Answer) -> Option:
+    """The option that the words, the bar and the breakdown are about.
+
+    The recommended one; where none fits, the one that comes nearest; without a card, the first.
+    """
+    if answer.recommended is not None:
+        return answer.options[answer.recommended]
+    if answer.device is None:
+        return answer.options[0]
+    return min(answer.options, key=lambda option: option.estimate.minimum_mean)
+
+
+def peak(option: Option) -> str:
+    """When the memory is highest, and what is trained."""
+    said = f"Memory is highest during {PHASE_TITLES[option.estimate.peak.phase]}."
+    adapter = option.estimate.adapter
+    if adapter is not None:
+        said += (
+            f" The adapter has {adapter.trainable_parameters:,} parameters ({adapter.trainable_share:.2%} of the model)"
+            f" and its file has {gib(adapter.file_bytes)}."
+        )
+    if option.estimate.host_bytes:
+        said += f" The computer's own memory holds {gib(option.estimate.host_bytes)} more."
+    return said
+
+
+def next_steps(answer: Answer) -> list[str]:
+    """What to do now, most useful first."""
+    best = shown(answer)
+    outcome = best.verdict.outcome
+    steps = []
+    if outcome in ("fits", "tight") and (settings := distinguishing(answer, best)):
+        steps.append(f"Run {best.title}: {settings}.")
+    steps += [f"{option.title}: {option.verdict.reason}" for option in answer.options if _closable(option, answer)]
+    if outcome == "unknown":
+        steps.append("Name the card you think of with --gpu, such as --gpu rtx-5070.")
+    if outcome in ("tight", "spill", "no"):
+        steps += [f"To need less: {lever}." for lever in levers(best, answer.workload)]
+    for gpu in answer.smallest_gpus:
+        steps.append(
+            f"{answer.options[gpu.option].title} fits {gpu.name} ({gib(gpu.total_bytes, 1)}) or a larger card."
+        )
+    return steps
+
+
+def distinguishing(answer: Answer, option: Option) -> str:
+    """The options of the command line that set this one apart from the others that were compared."""
+    plans = [other.plan for other in answer.options]
+    fields = [name for name in Plan.model_fields if len({getattr(plan, name) for plan in plans}) > 1]
+    if "quantization" in fields:
+        # What else differs follows from the storage format.
+        fields = ["quantization"]
+    return " ".join(f"--{name.replace('_', '-')} {getattr(option.plan, name)}" for name in fields)
+
+
+def aside(answer: Answer) -> str | None:
+    """The line for standard error where the answer is neither yes nor no."""
+    best = shown(answer)
+    if best.verdict.outcome == "tight":
+        return f"{best.title} is tight: {odds(best.verdict.probability)}."
+    if best.verdict.outcome == "unknown":
+        return "There is no GPU to compare with, so whether it fits is unknown; name one with --gpu."
+    return None
+
+
+def odds(probability: float | None) -> str:
+    """A probability as people say it."""
+    if probability is None:
+        return "nothing is known about whether it fits"
+    if probability > CERTAIN:
+        return f"more than {CERTAIN:.1%} likely to fit"
+    if probability < 1 - CERTAIN:
+        return f"less than {1 - CERTAIN:.1%} likely to fit"
+    return f"{probability:.0%} likely to fit"
+
+
+def _that_runs(option: Option, answer: Answer) -> str:
+    assert answer.device is not None and option.verdict.free_bytes is not None
+    need, free, spare = option.estimate.minimum_mean, option.verdict.free_bytes, option.verdict.headroom_bytes or 0
+    room = f"{gib(free)} {'are' if answer.device.source == 'detected' else 'would be'} free"
+    if option.verdict.outcome == "tight":
+        return f"{option.title} needs about {gib(need)} and {room}: {odds(option.verdict.probability)}."
+    return f"{option.title} needs {gib(need)} and {room}, {gib(spare)} to spare: {odds(option.verdict.probability)}."
+
+
+def _other(option: Option) -> str:
+    spare = option.verdict.headroom_bytes or 0
+    if option.verdict.outcome == "fits":
+        return f"{option.title} fits too, with {gib(spare)} to spare."
+    if option.verdict.outcome == "tight":
+        return f"{option.title} is tight, {odds(option.verdict.probability)}."
+    return f"{option.title} does not fit: {gib(-spare)} too much."
+
+
+def _closable(option: Option, answer: Answer) -> bool:
+    """Whether other programs on the card are what stands in the way of an option that is not shown."""
+    if answer.device is None or option is shown(answer) or option.verdict.outcome not in ("no", "spill"):
+        return False
+    held = sum(process.used_bytes or 0 for process in answer.device.processes)
+    return held > 0 and held >= -(option.verdict.headroom_bytes or 0)
+
+
+def _badge(outcome: Outcome) -> str:
+    return {"fits": "FITS", "tight": "TIGHT", "spill": "SPILLS", "no": "NO", "unknown": "UNKNOWN"}[outcome]
