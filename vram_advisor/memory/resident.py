@@ -8,6 +8,7 @@ from functools import lru_cache
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.estimate import Phase
 from vram_advisor.domain.optimizer import optimizer
+from vram_advisor.domain.tensors import tensors
 from vram_advisor.memory.optimizer_state import optimizer_bytes
 from vram_advisor.memory.setup import Setup
 from vram_advisor.memory.sharding import gathered, part, shares
@@ -133,6 +134,11 @@ def residents(setup: Setup, workspace: int) -> Residents:
     temporary = 0 if cut.optimizer_on_host else part(state.temporary, cut.optimizer)
     add("optimizer_temporaries", "temporaries of the optimizer step", (fixed("temporaries", temporary, "workspace"),),
         ("optimizer_step",), row.source)  # fmt: skip
+    if fmt.is_quantised and not cut.weights_on_host:
+        # Weights are quantised one by one as they arrive in 16 bit (transformers core_model_loading.py).
+        biggest = max((t.numel // t.count for t in tensors(model) if t.kind == "linear"), default=0)
+        add("loading", "the largest weight before it is quantised", (Amount("16-bit copy", "one", biggest, 2, "workspace"),),
+            ("load",), "transformers core_model_loading.py")  # fmt: skip
     if cut.buckets:
         add("communication", "gradient buckets", (fixed("a copy of all gradients", trained, "gradient"),), RUNNING,
             "torch nn/parallel/distributed.py Reducer")  # fmt: skip

@@ -36,6 +36,11 @@ def symbols(model: ModelSpec, loss: str, micro_batch_size: Any, sequence_length:
     return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows)
 
 
+def sequences(workload: Workload, micro_batch_size: Any) -> Any:
+    """Sequences of one forward pass: preference objectives run chosen and rejected answers together."""
+    return micro_batch_size * (2 if workload.objective in ("dpo", "orpo") else 1)
+
+
 def variant(key: StepKey, dequantize: bool, one_sequence: bool) -> StepKey:
     """The step for few or many rows, one or several sequences, where that changes what runs."""
     n, head = key.numerics, key.head
@@ -71,9 +76,7 @@ def estimate_training(
         BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
     """
     setup = set_up(model, workload, plan, recipe)
-    b, s = workload.micro_batch_size, workload.sequence_length
-    if workload.objective in ("dpo", "orpo"):
-        b *= 2
+    b, s = sequences(workload, workload.micro_batch_size), workload.sequence_length
     step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1))
     values = symbols(model, setup.key.head.loss, b, s)
     resident = residents(setup, workspace_bytes(device, coefficients, 2))

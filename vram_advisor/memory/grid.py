@@ -1,0 +1,73 @@
+"""Allocated memory over arrays of batches and lengths: the same moments, evaluated on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vram_advisor.domain.amount import evaluate
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory.overhead import workspace_bytes
+from vram_advisor.memory.resident import ALL, STEP, residents
+from vram_advisor.memory.setup import set_up
+from vram_advisor.memory.step import Step, compile_step
+from vram_advisor.memory.timeline import FUSED_ROWS, sequences, symbols, variant
+from vram_advisor.units.grid import Number, largest, where
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Allocated bytes of every phase, and their largest, with the shape of the arrays given [B]."""
+
+    phases: dict[str, Any]
+    peak: Any
+
+
+def training_grid(
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    micro_batch_size: Number,
+    sequence_length: Number,
+    device: Device | None = None,
+    coefficients: Coefficients = NOMINAL,
+) -> Grid:
+    """Allocated memory for arrays of batches and lengths that broadcast against each other.
+
+    Batch and length of ``workload`` are not used; everything else is as in ``estimate_training``.
+
+    Raises:
+        BadInput, NotModelled: as ``estimate_training``.
+    """
+    setup = set_up(model, replace_size(workload), plan, recipe)
+    batch = sequences(workload, micro_batch_size)
+    values = symbols(model, setup.key.head.loss, batch, sequence_length)
+    resident = residents(setup, workspace_bytes(device, coefficients, 2))
+    few = compile_step(variant(setup.key, dequantize=False, one_sequence=False))
+    many = compile_step(variant(setup.key, dequantize=True, one_sequence=False))
+    single = compile_step(variant(setup.key, dequantize=True, one_sequence=True))
+    phases: dict[str, Any] = dict(resident.by_phase)
+    for phase in (*STEP, "evaluation"):
+        nbytes = _phase(many, phase, values)
+        if single is not many:
+            nbytes = where(batch == 1, _phase(single, phase, values), nbytes)
+        if few is not many:
+            nbytes = where(values[2] > FUSED_ROWS, nbytes, _phase(few, phase, values))
+        phases[phase] = phases[phase] + nbytes + sum(a.nbytes(values) for a in many.shared)
+    return Grid(phases, largest(*(phases[phase] for phase in ALL)))
+
+
+def replace_size(workload: Workload) -> Workload:
+    """The workload with batch and length 1: they are the axes of a grid."""
+    return workload.model_copy(update={"micro_batch_size": 1, "sequence_length": 1})
+
+
+def _phase(step: Step, phase: str, values: tuple[Any, ...]) -> Any:
+    return largest(*(evaluate(candidate.total, values) for candidate in step.candidates[phase]))
+
+
