@@ -111,11 +111,19 @@ def _plan(row: Row, workload: Workload) -> Plan:
         attn_implementation=attention,
         loss=row["loss"] or None,
         mixed_precision=row["autocast"] or None,  # type: ignore[arg-type]
+        use_reentrant=_reentrant(row),
         weights_dtype=row["weights_dtype"] or None,  # type: ignore[arg-type]
         num_gpus=int(row["num_gpus"] or 1),
         sharding=sharding.removesuffix("_offload"),  # type: ignore[arg-type]
         offload="parameters" if sharding.endswith("_offload") else "none",
     )
+
+
+def _reentrant(row: Row) -> bool | None:
+    """Whether checkpointing is reentrant, where the notes or the version state it."""
+    if "; reentrant checkpointing" in f"; {row['notes']}":
+        return True
+    return False if row["meter"] == "traced" else None
 
 
 def _modules_to_save(row: Row) -> tuple[str, ...]:
@@ -154,10 +162,10 @@ def _recipes(row: Row) -> list[tuple[float, Recipe]]:
     if row["adapter_dtype"]:
         dtype = "fp32" if row["adapter_dtype"] == "fp32" else "base"
         habits = replace(habits, adapter_dtype=dtype, quantised_adapter_dtype=dtype)  # type: ignore[arg-type]
-    if row["kbit_prepared"]:
-        habits = replace(habits, kbit_prepared=row["kbit_prepared"] == "yes")
-    if "; reentrant checkpointing" in f"; {row['notes']}":
-        habits = replace(habits, reentrant=True)
     if row["loss"] == "trl_fused_head":
         habits = replace(habits, outputs_in_fp32=False)
+    if row["kbit_prepared"]:
+        return [(1.0, replace(habits, kbit_prepared=row["kbit_prepared"] == "yes"))]
+    if habits.name == "transformers-peft" and row["method"] == "qlora":
+        return [(0.5, habits), (0.5, replace(habits, kbit_prepared=True))]
     return [(1.0, habits)]

@@ -71,6 +71,9 @@ class Plan(Record):
     """Optimizer, by the names of transformers."""
     gradient_checkpointing: Checkpointing | None = None
     """Keep only layer inputs and compute the rest again; offload keeps them in host memory."""
+    use_reentrant: bool | None = None
+    """Reentrant checkpointing; None: as the recipe does, and always on an int8 base, whose layers keep their inputs
+    where checkpointing is not reentrant."""
     attn_implementation: str | None = None
     """Attention kernel."""
     loss: str | None = None

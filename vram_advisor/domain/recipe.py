@@ -68,8 +68,14 @@ class Recipe:
 _ROWS = (
     Recipe(
         "transformers-peft", "transformers + PEFT, Trainer", "transformers 5.23, peft 0.21", "traced",
-        "transformers trainer.py; peft tuners/tuners_utils.py autocast_adapter_dtype; peft utils/other.py",
-        kbit_prepared=True,
+        "transformers trainer.py; peft tuners/tuners_utils.py autocast_adapter_dtype; the base is not upcast",
+        activation_sd=0.01,
+    ),
+    Recipe(
+        "transformers-peft-kbit", "transformers + PEFT with prepare_model_for_kbit_training",
+        "transformers 5.23, peft 0.21", "traced",
+        "peft utils/other.py prepare_model_for_kbit_training: all that is not quantised becomes fp32",
+        kbit_prepared=True, activation_sd=0.01,
     ),
     Recipe(
         "trl", "TRL SFTTrainer", "trl 1.16", "traced",

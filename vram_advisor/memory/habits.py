@@ -51,46 +51,61 @@ class Habits:
     """Outputs of attention and MLP are scaled before they are added."""
     sum_in_place: bool = False
     """The output of attention is added to that of the MLP in place."""
+    rotary_by_window: bool = False
+    """Layers with a window have positions of their own."""
+    scaled_embedding: bool = False
+    positions_by_token: bool = False
+    """Position embeddings are looked up for every token of the batch."""
+    embedding_rebound: bool = False
+    """The embedding before dropout is not held."""
+    embedded_apart: bool = False
+    """The embeddings are made in a module of their own, whose variables are gone when the layers run."""
+    without_sdpa: bool = False
+    """transformers has no scaled_dot_product_attention for it."""
+    without_flash: bool = False
+    """transformers has no fused attention for it at all."""
 
 
 LLAMA = Habits()
 PARTIAL = Habits(partial_rotary=True)
 
 HABITS: dict[str, Habits] = {
-    "bert": Habits(order="sum"),
-    "bloom": Habits(eager="biased"),
+    "bert": Habits(order="sum", embedded_apart=True),
+    "bloom": Habits(eager="biased", without_flash=True),
     "cohere": Habits(rotary="fp32", late_qk_norm=True),
     "cohere2": Habits(rotary="fp32"),
     "ernie4_5": Habits(rotary="fp32"),
     "ernie4_5_moe": Habits(rotary="fp32"),
     "exaone4": Habits(late_qk_norm=True, order="after"),
     "falcon": Habits(fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
-    "gemma3_text": Habits(late_qk_norm=True),
+    "gemma": Habits(scaled_embedding=True),
+    "gemma2": Habits(scaled_embedding=True),
+    "gemma3_text": Habits(late_qk_norm=True, scaled_embedding=True, rotary_by_window=True),
     "glm": PARTIAL,
     "glm4": PARTIAL,
     "glm4_moe": PARTIAL,
     "gpt2": Habits(fused="split", eager="own_dtype", dropout_inside=True),
     "gpt_bigcode": Habits(fused="split", dropout_inside=True),
     "gpt_neox": Habits(fused="split", partial_rotary=True),
-    "gpt_oss": Habits(rotary="halves", eager="sinks"),
-    "gptj": Habits(partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True),
-    "granite": Habits(scaled_residual=True),
-    "granitemoe": Habits(scaled_residual=True),
-    "granitemoeshared": Habits(scaled_residual=True),
+    "gpt_oss": Habits(rotary="halves", eager="sinks", without_sdpa=True),
+    "gptj": Habits(partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
+    "granite": Habits(scaled_residual=True, scaled_embedding=True),
+    "granitemoe": Habits(scaled_residual=True, scaled_embedding=True),
+    "granitemoeshared": Habits(scaled_residual=True, scaled_embedding=True),
     "llama4_text": Habits(rotary="complex"),
     "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
-    "mpt": Habits(fused="split", eager="biased_fp32"),
+    "mpt": Habits(fused="split", eager="biased_fp32", without_flash=True),
     "nemotron": PARTIAL,
     "olmo": Habits(rotary="fp32_tables"),
     "olmo2": Habits(rotary="fp32_tables", order="after"),
     "olmo3": Habits(rotary="fp32_tables", order="after"),
-    "opt": Habits(scaled_query=True),
-    "phi": PARTIAL,
+    "opt": Habits(scaled_query=True, positions_by_token=True),
+    "phi": Habits(partial_rotary=True, embedding_rebound=True),
     "phi3": PARTIAL,
-    "roberta": Habits(order="sum"),
+    "roberta": Habits(order="sum", embedded_apart=True),
     "stablelm": Habits(partial_rotary=True, late_qk_norm=True, dropout_of_attention=False),
     "starcoder2": Habits(dropout_inside=True),
-    "xlm-roberta": Habits(order="sum"),
+    "xlm-roberta": Habits(order="sum", embedded_apart=True),
 }
 
 

@@ -33,6 +33,7 @@ def interval(mid: float, sd: float) -> Interval:
 
 def four_numbers(
     top: PhasePeak,
+    resident: int,
     humps: Humps,
     relative_sd: float,
     device: Device | None,
@@ -43,6 +44,7 @@ def four_numbers(
 
     Args:
         top: the worst phase and what is allocated in it.
+        resident: what of it is there in every step, whatever the batch [B].
         humps: what comes and goes, for the allocator's slack.
         relative_sd: spread of the allocated bytes that the evidence leaves.
         device: the card; reserved memory cannot exceed what it has.
@@ -57,9 +59,13 @@ def four_numbers(
     reserved = allocated + found.nbytes
     if device is not None:
         room = device.total_bytes * 0.99 - context
-        reserved = max(min(reserved, room), allocated * (1 + FIXED_SHARE))
+        least = allocated * (1 + FIXED_SHARE)
+        if least <= room:
+            # Under pressure cached blocks are given back; what does not fit at all keeps its full demand.
+            reserved = max(min(reserved, room), least)
     spread = math.hypot(found.relative_sd, relative_sd)
-    minimum = allocated * (1 + unavoidable(humps)) + context
+    minimum = allocated + FIXED_SHARE * resident + unavoidable(humps) * max(0, allocated - resident) + context
+    minimum = min(minimum, reserved + context)
     minimum_sd = math.hypot(allocated * coefficients.minimum_sd.value, context_sd, allocated * relative_sd)
     peak = Peak(
         top.phase,

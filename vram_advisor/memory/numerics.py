@@ -25,8 +25,12 @@ class Numerics:
     """Kernel family of the frozen base: none, bnb_4bit, bnb_8bit, gptq."""
     attention: str = "flash"
     """flash, efficient, math or eager."""
+    sdpa: bool = False
+    """The kernel is chosen by scaled_dot_product_attention."""
     padded: bool = False
     """A padding mask reaches the attention."""
+    windowed: bool = False
+    """Sequences are longer than the window of windowed layers: scaled_dot_product_attention gets a mask."""
     dequantize: bool = True
     """The 4-bit forward pass makes a 16-bit copy of the weight (more than 512 rows)."""
     repeats_kv: bool = False

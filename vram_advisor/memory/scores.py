@@ -11,35 +11,56 @@ from vram_advisor.domain.model import Attention
 from vram_advisor.memory.eager import eager
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.habits import Habits
+from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.rotary import is_joined
 from vram_advisor.memory.tape import Value
+
+
+def kernel(n: Numerics, a: Attention, h: Habits) -> str:
+    """flash, efficient, math or eager: what runs for the implementation that is asked for."""
+    asked = n.attention
+    if h.without_flash or asked == "eager":
+        return "eager"
+    if not n.sdpa:
+        return asked
+    if h.without_sdpa or a.softcapping or a.sinks:
+        return "eager"
+    if asked == "flash" and h.fused == "copies" and a.num_key_value_heads == 1:
+        # One key head is broadcast: no fused kernel takes it.
+        return "math"
+    masked = n.padded or (n.windowed and a.sliding_window is not None)
+    if asked == "flash" and (masked or a.head_dim > 256):
+        return "efficient"
+    return asked
 
 
 def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -> Value:
     """Softmax attention by the kernel that is used. q, k, v [T x heads * head_dim]."""
     n = t.numerics
-    if n.attention == "eager":
+    name = kernel(n, a, h)
+    if name == "eager":
         return eager(t, q, k, v, a, h)
     compute = n.autocast or q.itemsize
     k = t.cast(k, compute)
     v = t.cast(v, compute)
     q = t.cast(q, compute)
     heads = a.num_attention_heads
-    if n.padded or n.attention in ("efficient", "math"):
+    masked = n.padded or (n.windowed and a.sliding_window is not None)
+    if masked or n.repeats_kv or name in ("efficient", "math"):
         k = repeat(t, k, "key", q.width, a)
         v = repeat(t, v, "value", a.output_size, a)
-    if n.attention == "math":
+    if name == "math":
         return math(t, q, k, v, a)
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
     padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
     work: list[Amount] = []
     saved: list[Value | Amount] = [q, k, v, statistics]
-    if n.attention == "flash" and not n.padded:
+    if name == "flash" and not masked:
         work = [Amount("flash attention dq accumulator", "T128", heads * padded, 4, "workspace"),
                 Amount("flash attention softmax sums", "T128", heads, 4, "workspace")]  # fmt: skip
         if k.width != q.width:
             work.append(Amount("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
-    elif n.padded:
+    elif masked:
         saved.append(Amount("attention mask as numbers", "Q", 1, q.itemsize, "activation"))
     out = t.record(
         "attention output", [q, k, v], q.rows, a.output_size, compute,

@@ -89,6 +89,33 @@ def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
             )
 
 
+def reentrant(plan: Plan, recipe: Recipe, fmt: Quantization) -> bool:
+    """Whether checkpointing is reentrant."""
+    if plan.use_reentrant is not None:
+        return plan.use_reentrant
+    return recipe.reentrant or fmt.kernel == "bnb_8bit"
+
+
+def notes(setup: Setup) -> tuple[str, ...]:
+    """What a person has to know about the choices that were made for them."""
+    said: list[str] = []
+    kernel = setup.storage.kernel
+    if kernel == "bnb_8bit" and setup.plan.gradient_checkpointing == "full":
+        if setup.key.reentrant:
+            said.append(
+                "gradient_checkpointing_kwargs={'use_reentrant': True} is assumed: without it the int8 layers of "
+                "bitsandbytes keep their inputs and checkpointing saves little."
+            )
+        else:
+            said.append("The int8 layers of bitsandbytes keep their inputs: checkpointing that is not reentrant saves little.")
+    if kernel in ("bnb_4bit", "bnb_8bit") and setup.recipe.name == "transformers-peft":
+        said.append(
+            "prepare_model_for_kbit_training is not assumed; a script that calls it needs more: "
+            "--recipe transformers-peft-kbit."
+        )
+    return tuple(said)
+
+
 @lru_cache(maxsize=1024)
 def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> Setup:
     """Make every choice of a training run.
@@ -128,7 +155,8 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         )
         trained += saved_modules(model, plan.modules_to_save, embedding)
     numerics = Numerics(
-        stream=computes,
+        # The output of a layer norm is fp32 under autocast: behind one, so is the residual stream.
+        stream=4 if autocast and model.embedding_norm == "layer" else computes,
         weight=computes,
         norm_weight=computes,
         autocast=autocast,
@@ -141,6 +169,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         dora=workload.method == "dora",
         quantization=fmt.kernel,
         attention=attention_kernel(plan.attn_implementation).kernel,
+        sdpa=plan.attn_implementation.startswith("sdpa"),
         padded=workload.padding == "padded",
         norm_kernel=recipe.norm_kernel,
         mlp_kernel=recipe.mlp_kernel,
@@ -166,6 +195,6 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         gradient_parts=shares(plan).gradients,
         retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full,
         fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and recipe.gathered_dtype == "stored",
-        reentrant=recipe.reentrant,
+        reentrant=reentrant(plan, recipe, fmt),
     )
     return Setup(workload, plan, recipe, fmt, kept, embedding, trained, key)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from vram_advisor.domain.amount import ZERO, Amount, Size, plus
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.blocks import Played, play_block
+from vram_advisor.memory.entry import enter, shared
 from vram_advisor.memory.loss import HeadHabits, head_profile
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Moment
@@ -110,6 +111,7 @@ def compile_step(key: StepKey) -> Step:
     last = {kind: layers - 1 - kinds[::-1].index(kind) for kind in first}
     ends = sorted(set(first.values()) | set(last.values()))
     head = head_profile(model, n, key.head, key.keep_gradients)
+    entry = enter(model, n, key.train_embedding, key.keep_gradients)
 
     copies = [0]
     finished = [0] * (layers + 1)
@@ -122,8 +124,8 @@ def compile_step(key: StepKey) -> Step:
     def saved_before(i: int) -> tuple[Amount, ...]:
         """What the layers in front of layer i saved."""
         if checkpointed and key.checkpointing != "selective":
-            return ()
-        amounts: list[Amount] = []
+            return entry.saved
+        amounts = list(entry.saved)
         counted: dict[tuple[int, bool], int] = {}
         for j in range(i):
             where = (kinds[j], j > 0 or entry_needs_grad)
@@ -186,17 +188,18 @@ def compile_step(key: StepKey) -> Step:
         layer = of(i)
         profile = layer.profile
         if checkpointed:
-            place("forward", i, profile.forgetful, inputs(i + 1), saved_before(i) + copied(i) + pinned(0, i))
+            place("forward", i, profile.forgetful, inputs(i + 1) + entry.held, saved_before(i) + copied(i) + pinned(0, i))
             held, behind = inputs(i + 1), profile.recompute
         else:
             # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
-            place("forward", i, profile.forward, inputs(1 + (i > 0 and not of(0).saves_input)), saved_before(i))
+            first_too = entry.holds_input and i > 0 and not of(0).saves_input
+            place("forward", i, profile.forward, inputs(1 + first_too) + entry.held, saved_before(i))
             held, behind = inputs(int(layer.saves_input)), profile.backward
         for phase, at in (("backward_first", last), ("backward_last", first)):
             if i in at.values():
                 kept = saved_before(i) + (pinned(0, layers) if checkpointed else pinned(i + 1, layers))
                 place(phase, i, behind, held + retained(i), kept, gradients(finished[i + 1]))
-        place("evaluation", i, profile.forgetful, inputs(1))
+        place("evaluation", i, profile.forgetful, inputs(1) + entry.held)
     everything = inputs(layers) if checkpointed else ()
     attributes = pinned(0, layers) if checkpointed else ()
     until_exit = copied(layers) if checkpointed else ()
@@ -204,15 +207,5 @@ def compile_step(key: StepKey) -> Step:
     place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
     place("evaluation", None, head.forgetful, ())
     if key.train_embedding:
-        # The embedding's gradient is dense; where it is tied it is added to the one that the output layer left.
-        rows = Amount("gradient of hidden states", "T", model.hidden_size, n.stream, "gradient")
-        width = model.vocab_size * (model.embedding_size or model.hidden_size)
-        table = Amount("gradient of the embedding", "one", width, n.weight, "gradient")
-        moment = Moment(plus(rows.size, table.size), (rows, table))
-        place("backward_last", 0, (moment,), inputs(1) if checkpointed else (), (), gradients(finished[0]))
-    rotary = max((b.attention.rotary_dim for b in model.blocks if b.attention), default=0)
-    shared = (
-        Amount("cosines and sines of positions", "s", 2 * rotary, n.stream, "activation"),
-        Amount("token ids, labels, mask", "T", 3, 8, "activation"),
-    )
-    return Step(shared, {phase: prune(candidates) for phase, candidates in found.items()})
+        place("backward_last", 0, entry.backward, (), (), gradients(finished[0]))
+    return Step(shared(model, n), {phase: prune(candidates) for phase, candidates in found.items()})

@@ -19,7 +19,7 @@ from vram_advisor.memory.allocator import Humps
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
 from vram_advisor.memory.resident import ALL, LAYERS, STEP, residents
-from vram_advisor.memory.setup import Setup, set_up
+from vram_advisor.memory.setup import Setup, notes, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
 from vram_advisor.units.grid import ceil_div
 
@@ -41,9 +41,18 @@ def sequences(workload: Workload, micro_batch_size: Any) -> Any:
     return micro_batch_size * (2 if workload.objective in ("dpo", "orpo") else 1)
 
 
-def variant(key: StepKey, dequantize: bool, one_sequence: bool) -> StepKey:
-    """The step for few or many rows, one or several sequences, where that changes what runs."""
+def window(model: ModelSpec) -> int | None:
+    """The shortest window of the layers [tokens]."""
+    sizes = [b.attention.sliding_window for b in model.blocks if b.attention and b.attention.sliding_window]
+    return min(sizes, default=None)
+
+
+def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool = False) -> StepKey:
+    """The step for few or many rows, one or several sequences, where that changes what runs; ``windowed``: sequences
+    are longer than the window."""
     n, head = key.numerics, key.head
+    if windowed and n.sdpa:
+        n = replace(n, windowed=True)
     if n.quantization == "bnb_4bit" and not dequantize:
         n = replace(n, dequantize=False)
     if head.logits_form != "v5" and not one_sequence:
@@ -77,7 +86,8 @@ def estimate_training(
     """
     setup = set_up(model, workload, plan, recipe)
     b, s = sequences(workload, workload.micro_batch_size), workload.sequence_length
-    step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1))
+    size = window(model)
+    step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1, size is not None and s > size))
     values = symbols(model, setup.key.head.loss, b, s)
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
     shared = sum(a.nbytes(values) for a in step.shared)
@@ -102,7 +112,7 @@ def estimate_training(
     )
     components += dynamic(chosen, values)
     numbers = four_numbers(
-        top, humps(setup, components), relative_sd(setup), device, coefficients, communication_bytes(plan)
+        top, resident.by_phase[top.phase], humps(setup, components), relative_sd(setup), device, coefficients, communication_bytes(plan)
     )
     return Estimate(
         peak=numbers.peak,
@@ -112,6 +122,7 @@ def estimate_training(
         adapter=adapter(setup),
         minimum_mean=numbers.minimum_mean,
         minimum_sd=numbers.minimum_sd,
+        notes=notes(setup),
     )
 
 

@@ -1,31 +1,26 @@
-"""The memory bar of the peak, and a bar for each phase, as rows of coloured cells."""
+"""The memory bar of the peak, and a bar for each phase."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from rich.text import Text
+from typing import Literal
 
 from vram_advisor.domain.answer import Option
 from vram_advisor.domain.gpu import Device
+from vram_advisor.report.layout import Column, Line, Span, flow, line, table
 from vram_advisor.report.look import Look
-from vram_advisor.units.bytes import gib
+from vram_advisor.report.sizes import size
 
 KIND_TITLES = {
-    "weights": "weights",
-    "adapters": "adapters",
-    "gradients": "gradients",
     "optimizer_state": "optimizer state",
-    "checkpoints": "layer inputs kept",
-    "activations": "activations",
-    "working_set": "one layer at work",
+    "checkpoints": "layer inputs",
+    "working_set": "layer at work",
     "loss": "logits and loss",
     "kv_cache": "KV cache",
     "workspace": "workspaces",
-    "inputs": "inputs",
 }
 """Short titles of the kinds of components; another kind is written as it is called."""
-PARTS = 6
+NAMED = 5
 """The largest kinds that get a segment of their own; the rest share one."""
 
 
@@ -35,8 +30,7 @@ class Segment:
 
     title: str
     nbytes: int
-    role: str
-    """part, overhead, free, other or beyond: chooses glyph and colour."""
+    role: Literal["part", "overhead", "free", "held"]
 
 
 def segments(option: Option, device: Device | None) -> list[Segment]:
@@ -47,14 +41,14 @@ def segments(option: Option, device: Device | None) -> list[Segment]:
         if estimate.peak.phase in component.alive:
             kinds[component.kind] = kinds.get(component.kind, 0) + component.nbytes
     ordered = sorted(kinds.items(), key=lambda kind: -kind[1])
-    found = [Segment(KIND_TITLES.get(k, k.replace("_", " ")), n, "part") for k, n in ordered[:PARTS]]
-    if rest := sum(n for _, n in ordered[PARTS:]):
-        found.append(Segment("other", rest, "part"))
+    found = [Segment(KIND_TITLES.get(k, k.replace("_", " ")), n, "part") for k, n in ordered[:NAMED]]
+    found.append(Segment("other", sum(n for _, n in ordered[NAMED:]), "part"))
     need = int(estimate.minimum_mean)
     found.append(Segment("CUDA and allocator", need - sum(kinds.values()), "overhead"))
     if device is not None:
-        found.append(Segment("free", max(0, device.free_bytes - need), "free"))
-        found.append(Segment("driver and other programs", device.total_bytes - max(device.free_bytes, need), "other"))
+        found.append(Segment("free", device.free_bytes - need, "free"))
+        held = "kept by the driver" if device.source == "catalogue" else "held by others"
+        found.append(Segment(held, device.total_bytes - max(device.free_bytes, need), "held"))
     return [segment for segment in found if segment.nbytes > 0]
 
 
@@ -72,47 +66,40 @@ def cells(sizes: list[int], width: int) -> list[int]:
     return whole
 
 
-def memory_bar(option: Option, device: Device | None, look: Look, width: int) -> list[Text]:
+def memory_bar(option: Option, device: Device | None, look: Look, width: int) -> list[Line]:
     """The bar, the mark where free memory ends, and the legend."""
     found = segments(option, device)
-    counts = cells([segment.nbytes for segment in found], width)
-    bar, legend, part = Text(), Text(), 0
-    for segment, count in zip(found, counts, strict=True):
+    bar: list[Span] = []
+    legend: list[Line] = []
+    for part, (segment, count) in enumerate(zip(found, cells([s.nbytes for s in found], width), strict=True)):
         glyph, style = look.segment(segment.role, part)
-        part += segment.role == "part"
-        bar.append(glyph * count, style)
-        if legend:
-            legend.append("  ")
-        # A no-break space keeps the swatch, the name and the figure on one line.
-        legend.append(f"{glyph}\u00a0", style)
-        legend.append(f"{segment.title} {gib(segment.nbytes)}".replace(" ", "\u00a0"))
-    lines = [bar]
+        bar.append((glyph * count, style))
+        legend.append(((glyph, style), (f" {segment.title} {size(segment.nbytes)}", "")))
+    lines: list[Line] = [tuple(bar)]
     need = int(option.estimate.minimum_mean)
     if device is not None and need > device.free_bytes:
-        scale = sum(segment.nbytes for segment in found)
-        at = min(width - 1, int(device.free_bytes * width / scale))
-        note = f"free memory ends here: {gib(device.free_bytes)}"
-        mark = f"{' ' * at}{look.up} {note}" if at + len(note) + 2 <= width else f"{note} {look.up}".rjust(at + 1)
-        lines.append(Text(mark, look.bad))
-    return [*lines, legend]
+        at = min(width - 1, int(device.free_bytes * width / sum(segment.nbytes for segment in found)))
+        note = f"free memory ends here ({size(device.free_bytes)})"
+        mark = f"{note} {look.up}".rjust(at + 1) if len(note) + 1 <= at else f"{' ' * at}{look.up} {note}"
+        lines.append(line(mark, "no"))
+    return lines + flow(legend, width)
 
 
-def phase_bars(option: Option, look: Look, width: int) -> list[Text]:
+def phase_bars(option: Option, look: Look, width: int) -> list[Line]:
     """One bar per phase in the order of the step, the worst marked."""
     phases = option.estimate.phases
     most = max(phase.allocated_bytes for phase in phases)
-    name_width = max(len(phase.phase) for phase in phases)
-    figures = [gib(phase.allocated_bytes) for phase in phases]
-    figure_width = max(map(len, figures))
-    room = width - name_width - figure_width - 10
-    lines = []
-    for phase, figure in zip(phases, figures, strict=True):
+    room = width - max(len(phase.phase) for phase in phases) - len(f"  {size(most)}  {look.here} peak") - 2
+    rows = []
+    for phase in phases:
         worst = phase.phase == option.estimate.peak.phase
-        style = look.worst if worst else look.calm
-        line = Text(f"{phase.phase:<{name_width}}  ", "bold" if worst else "")
-        line.append(look.bar(phase.allocated_bytes / most, room), style)
-        line.append(f"  {figure:>{figure_width}}", "bold" if worst else "")
-        if worst:
-            line.append(f" {look.here} peak", look.worst)
-        lines.append(line)
-    return lines
+        style = "bold" if worst else ""
+        rows.append(
+            (
+                line(phase.phase, style),
+                line(size(phase.allocated_bytes), style),
+                line(look.bar(phase.allocated_bytes / most, room), "peak" if worst else "calm"),
+                line(f"{look.here} peak", "bold peak") if worst else (),
+            )
+        )
+    return table((Column(), Column(side="right"), Column(), Column()), rows, width)

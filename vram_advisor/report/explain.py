@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rich.console import RenderableType
-from rich.padding import Padding
-from rich.text import Text
+from collections.abc import Iterator
 
 from vram_advisor.domain.answer import Option
 from vram_advisor.domain.estimate import Component
-from vram_advisor.report.table import plain_table
-from vram_advisor.units.bytes import gib
+from vram_advisor.report.layout import Column, Line, indented, line, table, wrapped
+from vram_advisor.report.sizes import size
 
 
-def explained(option: Option) -> Iterable[RenderableType]:
+def explained(option: Option, width: int) -> Iterator[Line]:
     """All components, those of the peak first, each with its phases, products and reference."""
     phase = option.estimate.peak.phase
-    phases = [found.phase for found in option.estimate.phases]
+    everywhere = {found.phase for found in option.estimate.phases}
     for component in sorted(option.estimate.components, key=lambda c: (phase not in c.alive, -c.nbytes)):
-        alive = "always" if set(phases) <= set(component.alive) else ", ".join(component.alive)
-        heading = Text(f"{gib(component.nbytes)}  {component.label}", "bold")
-        yield heading.append(f"  {alive}", "not bold dim")
-        yield Padding(_products(component), (0, 0, 0, 2))
-        yield Text(f"  from {component.reference}", "dim")
+        alive = "always" if everywhere <= set(component.alive) else ", ".join(component.alive)
+        yield from wrapped(
+            ((f"{size(component.nbytes)} {component.label}", "bold"), (f" ({alive})", "dim")), width, hanging=2
+        )
+        yield from indented(_products(component, width - 2))
+        yield from indented(wrapped(line(f"from {component.reference}", "dim"), width - 2))
 
 
-def _products(component: Component) -> RenderableType:
-    table = plain_table(("", "right"), ("", "left"))
-    table.show_header = False
+def _products(component: Component, width: int) -> list[Line]:
     values = component.values
-    for amount in sorted(component.amounts, key=lambda amount: -int(amount.nbytes(values))):
-        table.add_row(gib(int(amount.nbytes(values))), amount.sentence(values))
-    return table
+    ordered = sorted(component.amounts, key=lambda amount: -int(amount.nbytes(values)))
+    rows = [(line(size(int(amount.nbytes(values)))), line(amount.sentence(values))) for amount in ordered]
+    return table((Column(side="right"), Column(flexible=True)), rows, width)

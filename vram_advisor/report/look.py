@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rich.console import Console
+from vram_advisor.report.layout import Line
 
-EIGHTHS = " ▏▎▍▌▋▊▉█"
-PART_COLOURS = ("blue", "magenta", "cyan", "yellow", "green", "red", "bright_blue")
-OUTCOME_COLOURS = {"fits": "green", "tight": "yellow", "spill": "yellow", "no": "red", "unknown": "cyan"}
+EIGHTHS = " ▏▎▍▌▋▊▉"
+PARTS = 7
+"""Segments of a bar that can be told apart."""
+SGR = {
+    "bold": "1",
+    "dim": "2",
+    "fits": "32",
+    "tight": "33",
+    "spill": "33",
+    "no": "31",
+    "unknown": "36",
+    "warning": "33",
+    "peak": "33",
+    "calm": "34",
+    "overhead": "37",
+    "free": "32",
+    "held": "2",
+    "part0": "34",
+    "part1": "35",
+    "part2": "36",
+    "part3": "33",
+    "part4": "92",
+    "part5": "91",
+    "part6": "94",
+}
+"""What a terminal is told for each style. Only the sixteen colours that every theme defines are used."""
+ASCII = str.maketrans({"×": "x", "–": "-", "…": "~", "→": ">", "·": "-", "−": "-"})
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What can be shown. Without colour the segments of a bar are told apart by their glyphs."""
 
-    unicode: bool
-    colour: bool
-    bad: str = "red"
-    worst: str = "bold yellow"
-    calm: str = "blue"
+    unicode: bool = True
+    colour: bool = False
 
-    @property
-    def parts(self) -> str:
-        """One glyph per segment of a bar."""
-        if not self.unicode:
-            return "#%=+o*&"
-        return "█" * len(PART_COLOURS) if self.colour else "█▓▒░▚▞▖"
+    def segment(self, role: str, part: int) -> tuple[str, str]:
+        """Glyph and style of a segment of a bar."""
+        if role == "overhead":
+            return ("▤" if self.unicode else "-"), "overhead"
+        if role == "free":
+            return ("·" if self.unicode else "."), "free"
+        if role == "held":
+            return ("×" if self.unicode else "x"), "held"
+        if self.unicode:
+            glyphs = "█" * PARTS if self.colour else "█▓▒░▚▞▖"
+        else:
+            glyphs = "#%=+o*&"
+        return glyphs[part % PARTS], f"part{part % PARTS}"
 
     @property
     def up(self) -> str:
@@ -38,27 +67,24 @@ class Look:
         """A mark behind a line."""
         return "◂" if self.unicode else "<"
 
-    def segment(self, role: str, part: int) -> tuple[str, str]:
-        """Glyph and style of a segment."""
-        if role == "overhead":
-            return ("▤" if self.unicode else "-"), "white"
-        if role == "free":
-            return ("·" if self.unicode else "."), "green"
-        if role == "other":
-            return ("×" if self.unicode else "x"), "dim"
-        return self.parts[part % len(self.parts)], PART_COLOURS[part % len(PART_COLOURS)]
-
     def bar(self, share: float, width: int) -> str:
-        """A bar of this share of the width, padded to the width."""
+        """A bar of this share of the width."""
         if not self.unicode:
-            return ("#" * max(1, round(share * width))).ljust(width)
-        whole, eighth = divmod(round(share * width * 8), 8)
-        return ("█" * whole + (EIGHTHS[eighth] if eighth else "")).ljust(width)
+            return "#" * max(1, round(share * width))
+        whole, eighth = divmod(max(1, round(share * width * 8)), 8)
+        return "█" * whole + (EIGHTHS[eighth] if eighth else "")
 
+    def painted(self, lines: Iterable[Line]) -> str:
+        """The lines as text for this terminal."""
+        return "".join(self._painted(spans) + "\n" for spans in lines)
 
-def look_of(console: Console) -> Look:
-    """What this console can show."""
-    return Look(
-        unicode=console.encoding.lower().startswith("utf"),
-        colour=console.color_system is not None and not console.no_color,
-    )
+    def _painted(self, spans: Line) -> str:
+        text = ""
+        for part, style in spans:
+            if not self.unicode:
+                part = part.translate(ASCII)
+            if self.colour and style:
+                codes = ";".join(SGR[name] for name in style.split())
+                part = f"\x1b[{codes}m{part}\x1b[0m"
+            text += part
+        return text

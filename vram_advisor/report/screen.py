@@ -2,83 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.text import Text
+from collections.abc import Iterable, Iterator
 
 from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.report import words
 from vram_advisor.report.bar import memory_bar, phase_bars
 from vram_advisor.report.explain import explained
-from vram_advisor.report.look import OUTCOME_COLOURS, Look, look_of
+from vram_advisor.report.layout import BLANK, Line, Span, indented, line, wrapped
+from vram_advisor.report.look import Look
 from vram_advisor.report.table import components_table, options_table
 from vram_advisor.units.bytes import gib
 
-WIDEST = 120
+WIDEST = 110
 """Longer lines are hard to read."""
+NEXT = "NEXT"
+LEGEND = (
+    "allocated: live tensors. reserved: with the allocator's slack. process: what nvidia-smi shows. "
+    "minimum: where out-of-memory begins; the verdict compares it with the free memory. "
+    "Below each figure its 90 % interval."
+)
 
 
-def print_answer(answer: Answer, console: Console, explain: bool = False) -> None:
-    """Write the answer to a console."""
-    width = min(console.width, WIDEST)
-    for part in answer_parts(answer, look_of(console), width, explain):
-        console.print(part, width=width)
-
-
-def answer_parts(answer: Answer, look: Look, width: int, explain: bool) -> Iterable[RenderableType]:
+def answer_lines(answer: Answer, look: Look, width: int, explain: bool = False) -> Iterator[Line]:
     """The answer from top to bottom."""
+    width = min(width, WIDEST)
+    inner = width - 2
     option = words.shown(answer)
-    yield Text(words.title(answer), "bold")
-    yield ""
-    yield from _verdict(answer, option)
-    yield ""
-    yield _heading(_bar_heading(answer, option))
-    yield from memory_bar(option, answer.device, look, width)
-    yield ""
-    yield options_table(answer, look)
-    yield Text(
-        "allocated: live tensors. reserved: with the allocator's slack. process: what nvidia-smi shows. minimum: where"
-        " out-of-memory begins; the verdict compares it with the free memory. Below each: 90 % interval.", "dim",
-    )  # fmt: skip
-    yield ""
-    yield _heading(f"Where the memory of {option.title} goes at the peak")
-    yield components_table(option)
-    yield ""
-    yield _heading(f"{option.title} phase by phase, allocated")
-    yield from phase_bars(option, look, width)
+    yield from wrapped(line(words.title(answer), "bold"), width)
+    yield BLANK
+    yield from _verdict(answer, width)
+    yield from _section(_bar_heading(answer, option), memory_bar(option, answer.device, look, inner))
+    yield from _section(_options_heading(answer), options_table(answer, look, inner))
+    yield from indented(wrapped(line(LEGEND, "dim"), inner))
+    yield from _section(f"Where the memory goes: {option.title} at its peak", components_table(option, inner))
+    yield from _section(f"When: {option.title} phase by phase, allocated", phase_bars(option, look, inner))
     if explain:
-        yield ""
-        yield _heading(f"Everything that {option.title} holds, product by product")
-        yield from explained(option)
-    yield from _list("Assumed", answer.assumptions, "dim")
-    yield from _list("Warnings", answer.warnings, "yellow")
+        yield from _section(f"Every product behind {option.title}", explained(option, inner))
+    yield from _section("Assumed", _items(answer.assumptions, "", inner))
+    if answer.warnings:
+        yield from _section("Warnings", _items(answer.warnings, "warning", inner))
 
 
-def _verdict(answer: Answer, option: Option) -> Iterable[RenderableType]:
+def _verdict(answer: Answer, width: int) -> Iterator[Line]:
     said = words.verdict(answer)
-    badge = Text(said.badge, f"bold {OUTCOME_COLOURS[said.outcome]}")
-    yield badge.append(f"  {said.text}", "not bold default")
-    yield Text(words.peak(option))
-    for step in words.next_steps(answer):
-        yield Padding(Text("→ ", "bold").append(step, "not bold"), (0, 0, 0, 0))
+    badge = (said.badge, f"bold {said.outcome}")
+    margin = max(len(said.badge), len(NEXT)) + 2
+    yield from _labelled(badge, said.text, margin, width)
+    if details := words.details(answer):
+        yield from _labelled(("", ""), details, margin, width)
+    for i, step in enumerate(words.next_steps(answer)):
+        yield from _labelled(("" if i else NEXT, "bold"), step, margin, width)
+
+
+def _labelled(label: Span, text: str, margin: int, width: int) -> Iterator[Line]:
+    """A paragraph with a word in its margin."""
+    for i, spans in enumerate(wrapped(line(text), width - margin)):
+        word, style = label if i == 0 else ("", "")
+        yield ((word.ljust(margin), style), *spans)
+
+
+def _options_heading(answer: Answer) -> str:
+    each = answer.options[0].plan.num_gpus > 1
+    return ("The options compared" if len(answer.options) > 1 else "The four numbers") + (", per GPU" if each else "")
 
 
 def _bar_heading(answer: Answer, option: Option) -> str:
     if answer.device is None:
         return f"{option.title} at its peak: {gib(option.estimate.minimum_mean)}"
-    return f"{option.title} at its peak, on {answer.device.name} with {gib(answer.device.total_bytes)}"
+    return f"{option.title} at its peak on the {gib(answer.device.total_bytes)} of {answer.device.name}"
 
 
-def _heading(text: str) -> Text:
-    return Text(text, "bold")
+def _section(heading: str, body: Iterable[Line]) -> Iterator[Line]:
+    yield BLANK
+    yield line(heading, "bold")
+    yield from indented(body)
 
 
-def _list(heading: str, items: Iterable[str], style: str) -> Iterable[RenderableType]:
-    items = list(items)
-    if items:
-        yield ""
-        yield _heading(heading)
-        for item in items:
-            yield Text(f"- {item}", style)
+def _items(items: Iterable[str], style: str, width: int) -> Iterator[Line]:
+    for item in items:
+        yield from wrapped(line(f"- {item}", style), width, hanging=2)

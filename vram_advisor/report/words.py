@@ -11,6 +11,7 @@ from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.domain.estimate import PHASE_TITLES, Outcome
 from vram_advisor.domain.plan import Plan
 from vram_advisor.report.levers import levers
+from vram_advisor.report.sizes import file_size, percent
 from vram_advisor.units.bytes import gib
 
 METHODS = {"inference": "inference", "lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "full": "full fine-tune"}
@@ -72,18 +73,21 @@ def shown(answer: Answer) -> Option:
     return min(answer.options, key=lambda option: option.estimate.minimum_mean)
 
 
-def peak(option: Option) -> str:
-    """When the memory is highest, and what is trained."""
-    said = f"Memory is highest during {PHASE_TITLES[option.estimate.peak.phase]}."
+def details(answer: Answer) -> str:
+    """When the memory is highest, what is trained, and what rests in the computer's own memory."""
+    option, said = shown(answer), []
     adapter = option.estimate.adapter
+    if answer.device is None or answer.recommended is not None:
+        # Otherwise the verdict has said it.
+        said.append(f"The peak is at {PHASE_TITLES[option.estimate.peak.phase]}.")
     if adapter is not None:
-        said += (
-            f" The adapter has {adapter.trainable_parameters:,} parameters ({adapter.trainable_share:.2%} of the model)"
-            f" and its file has {gib(adapter.file_bytes)}."
+        said.append(
+            f"The adapter has {adapter.trainable_parameters:,} parameters ({percent(adapter.trainable_share, 2)} of the"
+            f" model) and a file of {file_size(adapter.file_bytes)}."
         )
     if option.estimate.host_bytes:
-        said += f" The computer's own memory holds {gib(option.estimate.host_bytes)} more."
-    return said
+        said.append(f"The computer's own memory holds {gib(option.estimate.host_bytes)} more.")
+    return " ".join(said)
 
 
 def next_steps(answer: Answer) -> list[str]:
@@ -92,16 +96,17 @@ def next_steps(answer: Answer) -> list[str]:
     outcome = best.verdict.outcome
     steps = []
     if outcome in ("fits", "tight") and (settings := distinguishing(answer, best)):
-        steps.append(f"Run {best.title}: {settings}.")
+        steps.append(f"Run {best.title}: {settings}")
     steps += [f"{option.title}: {option.verdict.reason}" for option in answer.options if _closable(option, answer)]
     if outcome == "unknown":
         steps.append("Name the card you think of with --gpu, such as --gpu rtx-5070.")
-    if outcome in ("tight", "spill", "no"):
-        steps += [f"To need less: {lever}." for lever in levers(best, answer.workload)]
-    for gpu in answer.smallest_gpus:
-        steps.append(
-            f"{answer.options[gpu.option].title} fits {gpu.name} ({gib(gpu.total_bytes, 1)}) or a larger card."
-        )
+    if outcome in ("tight", "spill", "no") and (found := levers(best, answer.workload)):
+        steps.append(f"To need less: {'; '.join(found)}.")
+    if answer.smallest_gpus:
+        cards = [
+            f"{answer.options[gpu.option].title} {gpu.name} ({gib(gpu.total_bytes, 1)})" for gpu in answer.smallest_gpus
+        ]
+        steps.append(f"The smallest cards that would do: {'; '.join(cards)}.")
     return steps
 
 
@@ -130,10 +135,10 @@ def odds(probability: float | None) -> str:
     if probability is None:
         return "nothing is known about whether it fits"
     if probability > CERTAIN:
-        return f"more than {CERTAIN:.1%} likely to fit"
+        return f"more than {percent(CERTAIN, 1)} likely to fit"
     if probability < 1 - CERTAIN:
-        return f"less than {1 - CERTAIN:.1%} likely to fit"
-    return f"{probability:.0%} likely to fit"
+        return f"less than {percent(1 - CERTAIN, 1)} likely to fit"
+    return f"{percent(probability)} likely to fit"
 
 
 def _that_runs(option: Option, answer: Answer) -> str:

@@ -1,0 +1,102 @@
+"""From token ids to the input of the first layer: embeddings, positions, what all layers share.
+
+Sources: transformers ``models/gpt2/modeling_gpt2.py`` GPT2Model and its relatives; ``masking_utils.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vram_advisor.domain.amount import Amount
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.habits import habits
+from vram_advisor.memory.norms import norm
+from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.scores import kernel
+from vram_advisor.memory.tape import Moment, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What leads to the first layer."""
+
+    held: tuple[Amount, ...]
+    """Held by the loop over the layers beside their inputs."""
+    holds_input: bool
+    """The loop holds the input of the first layer itself."""
+    saved: tuple[Amount, ...]
+    """Kept for the backward pass."""
+    backward: tuple[Moment, ...]
+    """Moments of the last steps of the backward pass; the gradient that arrives is included."""
+
+
+def enter(model: ModelSpec, numerics: Numerics, trained: bool, keep_gradients: bool) -> Entry:
+    """Play the embeddings; ``trained``: the token embedding is."""
+    n = numerics
+    h = habits(model.architecture)
+    t = LayerTape(n, keep_gradients)
+    width = model.embedding_size or model.hidden_size
+    tokens = table(t, "token embedding", "T", model.vocab_size, width, trained, ties(model, n))
+    held: list[Value] = []
+    x = tokens
+    if width != model.hidden_size:
+        x = t.matmul(x, "project_in", width, model.hidden_size, n.weight, n.train_base)
+    if h.scaled_embedding:
+        x = t.scale(x, "scaled embedding")
+    if model.position_rows:
+        rows = "T" if h.positions_by_token else "s"
+        positions = table(t, "position embedding", rows, model.position_rows, model.hidden_size, n.train_base)
+        held += [x, positions]
+        x = t.add(x, positions, "embedding with positions")
+    if model.embedding_norm:
+        held.append(x)
+        x = norm(t, x, "embedding norm", model.embedding_norm)
+    if model.embedding_dropout:
+        held += [] if held or h.embedding_rebound else [x]
+        x = t.dropout(x, "embedding")
+    if h.embedded_apart:
+        held = []
+    gradient = Amount("gradient of hidden states", "T", model.hidden_size, n.stream, "gradient")
+    profile = t.profile(None, x, gradient)
+    saved = {a for operation in t.operations for a in operation.saved}
+    kept = tuple(v.buffer for v in held if v.buffer not in saved)
+    return Entry(kept, not held and not h.embedded_apart, profile.saved.amounts, profile.backward)
+
+
+def table(t: LayerTape, label: str, rows: str, count: int, width: int, trained: bool, summed: bool = False) -> Value:
+    """Rows of a table; the gradient of a trained one is as large as it is, and may be summed with an earlier one."""
+    n = t.numerics
+    total = [Amount(f"sum of the gradients of the {label}", "one", count * width, n.weight, "gradient")]
+    weight = t.record(
+        f"{label} table", [], "one", count * width, n.weight,
+        needs_grad=trained, backward_temporaries=total if summed else [], kind="weight",
+    )  # fmt: skip
+    return t.record(label, [weight], rows, width, n.stream)
+
+
+def ties(model: ModelSpec, n: Numerics) -> bool:
+    """The embedding is the output layer: its gradient is added to a view of the output layer's, out of place."""
+    return model.tie_word_embeddings and n.train_base and n.autocast in (None, n.weight)
+
+
+def shared(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:
+    """Tables of positions, masks and token ids: alive from the forward to the end of the backward pass."""
+    n = numerics
+    h = habits(model.architecture)
+    attentions = [b.attention for b in model.blocks if b.attention]
+    rotary = max((a.rotary_dim for a in attentions), default=0)
+    itemsize = 4 if h.rotary == "fp32_tables" else n.stream
+    tables = len({a.sliding_window for a in attentions}) if h.rotary_by_window else 1
+    amounts = []
+    if rotary:
+        amounts.append(Amount("cosines and sines of positions", "s", 2 * rotary, itemsize, "activation", tables))
+    amounts.append(Amount("token ids, labels, mask", "T", 3, 8, "activation"))
+    masks = {(kernel(n, a, h), a.sliding_window) for a in attentions}
+    added = sum(name == "eager" for name, _ in masks)
+    if added:
+        amounts.append(Amount("causal mask", "Q", 1, 1 if h.eager == "biased_fp32" else n.stream, "activation", added))
+    chosen = sum(name == "efficient" and (n.padded or n.windowed) for name, _ in masks)
+    if chosen:
+        amounts.append(Amount("attention mask", "Q", 1, 1, "activation", chosen))
+    return tuple(amounts)
