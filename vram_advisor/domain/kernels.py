@@ -26,17 +26,29 @@ class LossKernel:
     evidence: Evidence
     source: str
     form: str = "logits"
-    """logits: all logits at once; chunked: some rows at a time; tiles: the output layer fused with the loss."""
+    """logits: all logits at once; fused: the same, the gradient written over them; chunked: some rows at a time, again
+    in the backward pass; liger: some rows at a time with their gradient; tiles: the output layer fused with the loss;
+    pieces: logits in pieces, of which some outlive their turn."""
+    alive: float = 0.0
+    """pieces: bytes per logit at the largest moment of the forward pass."""
+    saved: float = 0.0
+    """pieces: bytes per logit between the passes."""
+    gradient: float = 0.0
+    """pieces: bytes per logit that the backward pass adds."""
 
 
 ATTENTION: dict[str, AttentionKernel] = {
     row.name: row
     for row in (
-        AttentionKernel("sdpa", "flash", "measured", "transformers integrations/sdpa_attention.py: flash where there is no mask"),
+        AttentionKernel(
+            "sdpa", "flash", "measured", "transformers integrations/sdpa_attention.py: flash where there is no mask"
+        ),
         AttentionKernel("flash_attention_2", "flash", "traced", "flash-attn csrc/flash_attn/flash_api.cpp"),
         AttentionKernel("sdpa_efficient", "efficient", "traced", "ATen native/transformers/cuda/attention.cu"),
         AttentionKernel("sdpa_math", "math", "traced", "ATen native/transformers/attention.cpp"),
-        AttentionKernel("eager", "eager", "traced", "transformers models/llama/modeling_llama.py eager_attention_forward"),
+        AttentionKernel(
+            "eager", "eager", "traced", "transformers models/llama/modeling_llama.py eager_attention_forward"
+        ),
     )
 }
 
@@ -44,11 +56,62 @@ LOSSES: dict[str, LossKernel] = {
     row.name: row
     for row in (
         LossKernel("standard", "cross entropy over all logits", "traced", "transformers loss/loss_utils.py"),
-        LossKernel("chunked", "cross entropy in chunks of rows", "measured", "output layer and loss per chunk of 512 tokens", "chunked"),
-        LossKernel("liger", "Liger fused linear cross entropy", "measured", "liger_kernel ops/fused_linear_cross_entropy.py", "liger"),
-        LossKernel("unsloth", "fused cross entropy over 16-bit logits", "measured", "unsloth kernels/cross_entropy_loss.py", "fused"),
+        LossKernel(
+            "chunked",
+            "cross entropy in chunks of rows",
+            "measured",
+            "output layer and loss per chunk of 512 tokens",
+            "chunked",
+        ),
+        LossKernel(
+            "liger",
+            "Liger fused linear cross entropy",
+            "measured",
+            "liger_kernel ops/fused_linear_cross_entropy.py",
+            "liger",
+        ),
+        LossKernel(
+            "unsloth",
+            "fused cross entropy over 16-bit logits",
+            "measured",
+            "unsloth kernels/cross_entropy_loss.py",
+            "fused",
+        ),
+        LossKernel(
+            "unsloth_fused",
+            "Unsloth fused loss in chunks",
+            "read in source",
+            "unsloth_zoo fused_losses/cross_entropy_loss.py: chunks from free memory, 4 GiB at 16 B per logit",
+            "liger",
+        ),
+        LossKernel(
+            "torchtune_chunked",
+            "torchtune chunked cross entropy",
+            "read in source",
+            "torchtune modules/loss/ce_chunked_output_loss.py: 8 chunks, all logits alive",
+            "pieces",
+            6.5,
+            4.0,
+            1.25,
+        ),
+        LossKernel(
+            "litgpt_chunked",
+            "LitGPT chunked cross entropy",
+            "read in source",
+            "litgpt chunked_cross_entropy, Fabric convert_output: logits stay in fp32",
+            "pieces",
+            8.0,
+            8.0,
+            0.5,
+        ),
         LossKernel("trl_fused_head", "TRL fused output layer", "traced", "trl kernels/chunked_logprob.py", "tiles"),
-        LossKernel("cut_cross_entropy", "cut cross entropy", "read in source", "cut_cross_entropy: no logits are stored", "tiles"),
+        LossKernel(
+            "cut_cross_entropy",
+            "cut cross entropy",
+            "read in source",
+            "cut_cross_entropy: no logits are stored",
+            "tiles",
+        ),
     )
 }
 

@@ -72,7 +72,7 @@ _ROWS = (
     Quantization(
         "int8", "bitsandbytes LLM.int8()", 8, "read in source",
         "bitsandbytes nn/modules.py Linear8bitLt: int8 weights, one fp32 scale per output row", row_bytes=4,
-        kernel="bnb_8bit", kept_dtype="fp16",
+        kernel="bnb_8bit",
     ),
     Quantization("nf4", "bitsandbytes NF4", 4, "traced", _BNB, block=64, scale_bytes=4, table_bytes=64, kernel="bnb_4bit"),
     Quantization(

@@ -34,6 +34,8 @@ class Recipe:
     """Dropout of the adapters where a published configuration of the stack fixes it."""
     autocast: bool = True
     """The forward pass runs under 16-bit autocast."""
+    quantised_autocast: bool = True
+    """The same on a quantised base."""
     full_weights_dtype: Literal["fp32", "bf16"] = "bf16"
     """dtype of the weights in a full fine-tune."""
     frozen_weights_dtype: Literal["fp32", "bf16"] = "bf16"
@@ -87,7 +89,7 @@ _ROWS = (
         "unsloth kernels/fast_lora.py, kernels/rms_layernorm.py, models/llama.py, models/rl.py (8-bit AdamW);"
         " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the"
         " host), fused_losses/cross_entropy_loss.py",
-        loss="unsloth", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
+        loss="unsloth_fused", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
         norm_kernel="fused", lora_kernel="fused", reentrant=True, activation_sd=0.15,
     ),
     Recipe(
@@ -106,15 +108,15 @@ _ROWS = (
         "torchtune", "torchtune, single device", "torchtune 0.6.1, torchao 0.9", "read in source",
         "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast),"
         " modules/loss/ce_chunked_output_loss.py, training/activations.py, configs/llama3_1",
-        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="chunked", outputs_in_fp32=False,
+        adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="torchtune_chunked", outputs_in_fp32=False,
         clips_gradients=False, activation_sd=0.1,
     ),
     Recipe(
         "litgpt", "LitGPT, single device", "litgpt 0.5.13, lightning 2.5", "read in source",
         "litgpt utils.py get_default_supported_precision (bf16-mixed: weights fp32), finetune/lora.py,"
         " finetune/full.py; lightning fabric/plugins/precision",
-        quantised_adapter_dtype="base", full_weights_dtype="fp32", frozen_weights_dtype="fp32", loss="chunked",
-        optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True, clips_gradients=False,
+        quantised_adapter_dtype="base", full_weights_dtype="fp32", quantised_autocast=False, frozen_weights_dtype="fp32", loss="litgpt_chunked",
+        optimizer="adamw_torch", gradient_checkpointing="none", clips_gradients=False,
         activation_sd=0.1,
     ),
     Recipe(

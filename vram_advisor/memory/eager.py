@@ -15,8 +15,9 @@ def eager(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -
     """Scores, mask, softmax, product with the values."""
     n = t.numerics
     heads = a.num_attention_heads
-    k = repeat(t, k, "key", q.width)
-    v = repeat(t, v, "value", a.output_size)
+    if h.fused == "slices" and a.num_key_value_heads > 1 or not n.one_sequence:
+        k = repeat(t, k, "key", q.width)
+        v = repeat(t, v, "value", a.output_size)
     if h.eager == "fp32_products":
         q, k = t.cast(q, 4, "query in fp32"), t.cast(k, 4, "key in fp32")
     entered = v.itemsize

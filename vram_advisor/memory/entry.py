@@ -31,13 +31,19 @@ class Entry:
     """Moments of the last steps of the backward pass; the gradient that arrives is included."""
 
 
-def enter(model: ModelSpec, numerics: Numerics, trained: bool, keep_gradients: bool) -> Entry:
-    """Play the embeddings; ``trained``: the token embedding is."""
+def enter(
+    model: ModelSpec, numerics: Numerics, trained: bool, checkpointed: bool = False, keep_gradients: bool = True
+) -> Entry:
+    """Play the embeddings; ``trained``: the token embedding is.
+
+    With checkpointing PEFT makes the embedding's output require a gradient: what follows saves for its backward pass.
+    """
     n = numerics
     h = habits(model.architecture)
     t = LayerTape(n, keep_gradients)
     width = model.embedding_size or model.hidden_size
-    tokens = table(t, "token embedding", "T", model.vocab_size, width, trained, ties(model, n))
+    leaf = checkpointed and not trained
+    tokens = table(t, "token embedding", "T", model.vocab_size, width, trained, ties(model, n), leaf)
     held: list[Value] = []
     x = tokens
     if width != model.hidden_size:
@@ -57,14 +63,19 @@ def enter(model: ModelSpec, numerics: Numerics, trained: bool, keep_gradients: b
         x = t.dropout(x, "embedding")
     if h.embedded_apart:
         held = []
+    if leaf and x is not tokens:
+        t.keep(tokens)
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, n.stream, "gradient")
     profile = t.profile(None, x, gradient)
     saved = {a for operation in t.operations for a in operation.saved}
     kept = tuple(v.buffer for v in held if v.buffer not in saved)
+    kept += () if checkpointed else masks(model, n)
     return Entry(kept, not held and not h.embedded_apart, profile.saved.amounts, profile.backward)
 
 
-def table(t: LayerTape, label: str, rows: str, count: int, width: int, trained: bool, summed: bool = False) -> Value:
+def table(
+    t: LayerTape, label: str, rows: str, count: int, width: int, trained: bool, summed: bool = False, leaf: bool = False
+) -> Value:
     """Rows of a table; the gradient of a trained one is as large as it is, and may be summed with an earlier one."""
     n = t.numerics
     total = [Amount(f"sum of the gradients of the {label}", "one", count * width, n.weight, "gradient")]
@@ -72,7 +83,7 @@ def table(t: LayerTape, label: str, rows: str, count: int, width: int, trained: 
         f"{label} table", [], "one", count * width, n.weight,
         needs_grad=trained, backward_temporaries=total if summed else [], kind="weight",
     )  # fmt: skip
-    return t.record(label, [weight], rows, width, n.stream)
+    return t.record(label, [weight], rows, width, n.stream, needs_grad=leaf)
 
 
 def ties(model: ModelSpec, n: Numerics) -> bool:
@@ -80,23 +91,34 @@ def ties(model: ModelSpec, n: Numerics) -> bool:
     return model.tie_word_embeddings and n.train_base and n.autocast in (None, n.weight)
 
 
-def shared(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:
-    """Tables of positions, masks and token ids: alive from the forward to the end of the backward pass."""
+def shared(model: ModelSpec, numerics: Numerics, checkpointed: bool) -> tuple[Amount, ...]:
+    """Tables of positions and token ids: alive from the forward to the end of the backward pass.
+
+    Masks live as long where a layer saves them or checkpointing keeps the arguments of the layers.
+    """
     n = numerics
     h = habits(model.architecture)
     attentions = [b.attention for b in model.blocks if b.attention]
     rotary = max((a.rotary_dim for a in attentions), default=0)
     itemsize = 4 if h.rotary == "fp32_tables" else n.stream
     tables = len({a.sliding_window for a in attentions}) if h.rotary_by_window else 1
+    positions = Amount("cosines and sines of positions", "s", 2 * rotary, itemsize, "activation", tables)
+    ids = Amount("token ids, labels, mask", "T", 3, 8, "activation")
+    amounts = (positions, ids) if rotary else (ids,)
+    return amounts + (masks(model, n) if checkpointed or h.eager == "biased_fp32" else ())
+
+
+def masks(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:
+    """Masks that all layers share: numbers for attention written out, bits for scaled_dot_product_attention."""
+    n = numerics
+    h = habits(model.architecture)
+    kinds = {(kernel(n, b.attention, h), b.attention.sliding_window) for b in model.blocks if b.attention}
+    added = sum(name == "eager" for name, _ in kinds)
+    chosen = sum(name == "efficient" and (n.padded or (n.windowed and size is not None)) for name, size in kinds)
+    bits = h.eager == "biased_fp32"
     amounts = []
-    if rotary:
-        amounts.append(Amount("cosines and sines of positions", "s", 2 * rotary, itemsize, "activation", tables))
-    amounts.append(Amount("token ids, labels, mask", "T", 3, 8, "activation"))
-    masks = {(kernel(n, a, h), a.sliding_window) for a in attentions}
-    added = sum(name == "eager" for name, _ in masks)
-    if added:
-        amounts.append(Amount("causal mask", "Q", 1, 1 if h.eager == "biased_fp32" else n.stream, "activation", added))
-    chosen = sum(name == "efficient" and (n.padded or n.windowed) for name, _ in masks)
+    if added and model.causal:
+        amounts.append(Amount("causal mask", "Q", 1, 1 if bits else n.stream, "activation", added))
     if chosen:
-        amounts.append(Amount("attention mask", "Q", 1, 1, "activation", chosen))
+        amounts.append(Amount("attention mask", "Q" if n.padded else "ss", 1, 1, "activation", chosen))
     return tuple(amounts)

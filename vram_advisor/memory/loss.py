@@ -15,7 +15,7 @@ from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Profile, Value
-from vram_advisor.units.grid import Number, ceil_div, power_of_two, smallest
+from vram_advisor.units.grid import Number, ceil_div, largest, power_of_two, smallest, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ TILE_ROWS, TILE_COLUMNS = 4096, 32768
 """TRL's fused head works on tiles of at most this many tokens and vocabulary entries."""
 NO_UPCAST = frozenset({"gpt_bigcode", "qwen"})
 """Architectures whose own code of before 4.50 takes the cross entropy of 16-bit logits; autocast upcasts inside it."""
+UNSLOTH_TARGET = 4 * 2**30
+"""Bytes that Unsloth's fused loss aims at [B]."""
 CHUNK_ROWS = 512
 """Rows of a chunk of the chunked cross entropy."""
 
@@ -52,7 +54,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:
         normed = tape.matmul(normed, "project_out", model.hidden_size, model.embedding_size, numerics.weight, False)
-    write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger}.get(loss_kernel(habits.loss).form, _logits)
+    write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger, "pieces": _pieces}.get(loss_kernel(habits.loss).form, _logits)
     loss = write(tape, normed, model, habits)
     return tape.profile(None, loss, None)
 
@@ -60,10 +62,14 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
 def loss_rows(model: ModelSpec, loss: str, tokens: Number) -> Number:
     """Rows that the loss works on at one time, the symbol C of ``amount.SYMBOLS``.
 
-    Liger: the power of two at or above tokens / ceil(vocab_size / hidden_size)
+    Unsloth: one chunk where 16 B per logit stay below 4 GiB, else a multiple of four chunks
+    (unsloth_zoo ``fused_losses/cross_entropy_loss.py``, enough free memory taken for granted). Liger: the power of two at or above tokens / ceil(vocab_size / hidden_size)
     (liger_kernel ``ops/fused_linear_cross_entropy.py``).
     """
     form = loss_kernel(loss).form
+    if loss == "unsloth_fused":
+        parts = ceil_div(ceil_div(16 * tokens * model.vocab_size, UNSLOTH_TARGET), 4) * 4
+        return where(16 * tokens * model.vocab_size <= UNSLOTH_TARGET, tokens, ceil_div(tokens, largest(parts, 1)))
     if form == "liger":
         parts = ceil_div(model.vocab_size, model.hidden_size)
         return smallest(tokens, power_of_two(ceil_div(tokens, parts)))
@@ -107,6 +113,26 @@ def _chunks(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits
     loss = tape.record(
         "loss", [hidden], "one", 1, 4,
         saved=[hidden], temporaries=forward, backward_temporaries=backward, parameters=parameters,
+    )  # fmt: skip
+    tape.drop(hidden)
+    return loss
+
+
+def _pieces(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits) -> Value:
+    """Logits made piece by piece; what of them stays alive is a number of bytes per logit."""
+    row, vocab = loss_kernel(habits.loss), model.vocab_size
+
+    def part(label: str, share: float) -> Amount:
+        return Amount(label, "T", int(share * vocab), 1, "logits")
+
+    kept = part("logits and log-softmax that stay", row.saved)
+    passing = part("logits of the pieces", row.alive - row.saved)
+    back = part("gradients of a piece", row.gradient)
+    parameters = [_head_gradient(tape, hidden, vocab)] if habits.train_head else []
+    saved = [kept, hidden] if habits.train_head else [kept]
+    loss = tape.record(
+        "loss", [hidden], "one", 1, 4,
+        saved=saved, temporaries=[passing], backward_temporaries=[back], parameters=parameters,
     )  # fmt: skip
     tape.drop(hidden)
     return loss

@@ -29,6 +29,8 @@ class Numerics:
     """The kernel is chosen by scaled_dot_product_attention."""
     padded: bool = False
     """A padding mask reaches the attention."""
+    one_sequence: bool = False
+    """A micro batch is one sequence: heads and sequences are one dimension of products without a copy."""
     windowed: bool = False
     """Sequences are longer than the window of windowed layers: scaled_dot_product_attention gets a mask."""
     dequantize: bool = True

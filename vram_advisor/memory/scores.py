@@ -7,10 +7,10 @@ Sources: transformers ``integrations/sdpa_attention.py``, ``integrations/flash_a
 from __future__ import annotations
 
 from vram_advisor.domain.amount import Amount
-from vram_advisor.domain.model import Attention
-from vram_advisor.memory.eager import eager
+from vram_advisor.domain.model import Attention, ModelSpec
+from vram_advisor.memory.eager import eager, repeat
 from vram_advisor.memory.elementary import LayerTape
-from vram_advisor.memory.habits import Habits
+from vram_advisor.memory.habits import Habits, habits
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.rotary import is_joined
 from vram_advisor.memory.tape import Value
@@ -34,6 +34,12 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     return asked
 
 
+def written_out(model: ModelSpec, n: Numerics) -> bool:
+    """Whether a layer computes its scores as a product of matrices, by hand or by the fallback."""
+    h = habits(model.architecture)
+    return any(kernel(n, b.attention, h) in ("eager", "math") for b in model.blocks if b.attention)
+
+
 def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -> Value:
     """Softmax attention by the kernel that is used. q, k, v [T x heads * head_dim]."""
     n = t.numerics
@@ -47,8 +53,10 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
     heads = a.num_attention_heads
     masked = n.padded or (n.windowed and a.sliding_window is not None)
     if masked or n.repeats_kv or name in ("efficient", "math"):
-        k = repeat(t, k, "key", q.width, a)
-        v = repeat(t, v, "value", a.output_size, a)
+        # One key head is stretched without a copy, unless a product needs heads and sequences as one dimension.
+        if a.num_key_value_heads > 1 or (name == "math" and not n.one_sequence):
+            k = repeat(t, k, "key", q.width)
+            v = repeat(t, v, "value", a.output_size)
     if name == "math":
         return math(t, q, k, v, a)
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
@@ -70,13 +78,6 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
         # Joined heads lie one behind the other, and so does the result: tokens are brought together by a copy.
         out = t.record("attention output by token", [out], out.rows, out.width, compute, passes_gradient=True)
     return out
-
-
-def repeat(t: LayerTape, x: Value, label: str, width: int, a: Attention) -> Value:
-    """``repeat_kv``: keys and values once per query head."""
-    if x.width == width:
-        return x
-    return t.record(f"{label} per query head", [x], x.rows, width, x.itemsize)
 
 
 def math(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:

@@ -39,17 +39,19 @@ def resolved(workload: Workload, plan: Plan, recipe: Recipe) -> Plan:
     """The plan with the recipe's choices filled in."""
     full = workload.method == "full"
     fmt = quantization(plan.quantization)
-    weights = plan.weights_dtype or (
-        recipe.full_weights_dtype if full else ("fp16" if fmt.kept_dtype == "fp16" else "bf16")
-    )
-    if not fmt.is_quantised and not full:
-        weights = plan.weights_dtype or ("fp32" if fmt.name == "fp32" else weights)
+    weights = plan.weights_dtype
+    if weights is None:
+        if full:
+            weights = recipe.full_weights_dtype
+        elif fmt.is_quantised:
+            weights = "fp16" if fmt.kept_dtype == "fp16" else "bf16"
+        else:
+            weights = "bf16" if fmt.name == "bf16" and recipe.frozen_weights_dtype == "bf16" else None
+            weights = weights or ("fp16" if fmt.name == "fp16" else "fp32")
     autocast = plan.mixed_precision
     if autocast is None:
-        if full:
-            autocast = "bf16" if weights == "fp32" else "none"
-        else:
-            autocast = ("fp16" if weights == "fp16" else "bf16") if recipe.autocast else "none"
+        runs = weights == "fp32" if full else recipe.autocast and (recipe.quantised_autocast or not fmt.is_quantised)
+        autocast = ("fp16" if weights == "fp16" else "bf16") if runs else "none"
     # model_construct: the choices come from checked tables, and this is on the way of every answer.
     values = plan.__dict__ | {
         "optimizer": plan.optimizer or recipe.optimizer,
@@ -107,7 +109,9 @@ def notes(setup: Setup) -> tuple[str, ...]:
                 "bitsandbytes keep their inputs and checkpointing saves little."
             )
         else:
-            said.append("The int8 layers of bitsandbytes keep their inputs: checkpointing that is not reentrant saves little.")
+            said.append(
+                "The int8 layers of bitsandbytes keep their inputs: checkpointing that is not reentrant saves little."
+            )
     if kernel in ("bnb_4bit", "bnb_8bit") and setup.recipe.name == "transformers-peft":
         said.append(
             "prepare_model_for_kbit_training is not assumed; a script that calls it needs more: "

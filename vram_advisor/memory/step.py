@@ -111,7 +111,7 @@ def compile_step(key: StepKey) -> Step:
     last = {kind: layers - 1 - kinds[::-1].index(kind) for kind in first}
     ends = sorted(set(first.values()) | set(last.values()))
     head = head_profile(model, n, key.head, key.keep_gradients)
-    entry = enter(model, n, key.train_embedding, key.keep_gradients)
+    entry = enter(model, n, key.train_embedding, checkpointed, key.keep_gradients)
 
     copies = [0]
     finished = [0] * (layers + 1)
@@ -208,4 +208,4 @@ def compile_step(key: StepKey) -> Step:
     place("evaluation", None, head.forgetful, ())
     if key.train_embedding:
         place("backward_last", 0, entry.backward, (), (), gradients(finished[0]))
-    return Step(shared(model, n), {phase: prune(candidates) for phase, candidates in found.items()})
+    return Step(shared(model, n, checkpointed), {phase: prune(candidates) for phase, candidates in found.items()})

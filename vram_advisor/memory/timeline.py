@@ -19,6 +19,7 @@ from vram_advisor.memory.allocator import Humps
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
 from vram_advisor.memory.resident import ALL, LAYERS, STEP, residents
+from vram_advisor.memory.scores import written_out
 from vram_advisor.memory.setup import Setup, notes, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
 from vram_advisor.units.grid import ceil_div
@@ -53,6 +54,8 @@ def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool =
     n, head = key.numerics, key.head
     if windowed and n.sdpa:
         n = replace(n, windowed=True)
+    if one_sequence and written_out(key.model, n):
+        n = replace(n, one_sequence=True)
     if n.quantization == "bnb_4bit" and not dequantize:
         n = replace(n, dequantize=False)
     if head.logits_form != "v5" and not one_sequence:

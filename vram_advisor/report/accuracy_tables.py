@@ -1,0 +1,70 @@
+"""How well measurements are predicted, as tables: the means first, then each source, then what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vram_advisor.report.layout import BLANK, Column, Line, indented, line, table, wrapped
+from vram_advisor.report.sizes import percent
+
+if TYPE_CHECKING:
+    from vram_advisor.accuracy.metrics import Figures
+    from vram_advisor.accuracy.score import Report
+
+LEGEND = (
+    "median, p90: absolute error beyond what the printed figure resolves. bias: mean of predicted less measured. "
+    "under: share of rows predicted more than 10 % too low. inside: share inside the 90 % interval, which should be "
+    "about 90 %."
+)
+HEADINGS = ("rows", "median", "p90", "bias", "under", "inside")
+
+
+def accuracy_lines(report: Report, width: int) -> Iterator[Line]:
+    """Means per meter, figures per source, refused rows by reason."""
+    figures = tuple(Column(heading, "right") for heading in HEADINGS)
+    if report.macro:
+        yield line("Mean over sources with at least five rows of quality A", "bold")
+        columns = (Column("meter"), Column("sources", "right"), *figures)
+        rows = [(line(m.meter, "bold"), line(str(m.sources)), *_cells(m.figures)) for m in report.macro]
+        yield from indented(table(columns, rows, width - 2))
+        yield BLANK
+    if report.groups:
+        yield line("Each source", "bold")
+        columns = (
+            Column("source", flexible=True),
+            Column("method", flexible=True),
+            Column("meter"),
+            Column("q"),
+            *figures,
+        )
+        groups = [
+            (line(g.source), line(g.method), line(g.meter), line(g.quality), *_cells(g.figures)) for g in report.groups
+        ]
+        yield from indented(table(columns, groups, width - 2))
+        yield from indented(wrapped(line(LEGEND, "dim"), width - 2))
+    if report.refused:
+        yield BLANK
+        yield line(f"Refused: {_rows(len(report.refused))}", "bold")
+        reasons = Counter(refusal.reason for refusal in report.refused)
+        cells = [(line(str(count)), line(reason)) for reason, count in reasons.most_common()]
+        yield from indented(table((Column("rows", "right"), Column("reason", flexible=True)), cells, width - 2))
+    if report.unmetered:
+        yield BLANK
+        yield line(f"Without a meter, so not scored: {_rows(len(report.unmetered))}", "bold")
+
+
+def _cells(figures: Figures) -> tuple[Line, ...]:
+    return (
+        line(str(figures.rows)),
+        line(percent(figures.median_abs_error, 1)),
+        line(percent(figures.p90_abs_error, 1)),
+        line(f"{100 * figures.bias:+.1f} %"),
+        line(percent(figures.under_10)),
+        line(percent(figures.coverage_90)),
+    )
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"

@@ -1,0 +1,105 @@
+"""Lists of what can be named: cards, models, and the rows behind options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vram_advisor.domain.gpu import GpuSpec
+from vram_advisor.report.layout import Column, Line, line, table
+from vram_advisor.units.bytes import GIB
+
+if TYPE_CHECKING:
+    from vram_advisor.report.choices import Choice
+    from vram_advisor.sources.catalog_models import ModelRecord
+
+
+def matching_gpus(gpus: Iterable[GpuSpec], words: Iterable[str]) -> tuple[GpuSpec, ...]:
+    """The cards whose id, name, vendor or architecture contain every word."""
+    wanted = _split(words)
+    return tuple(gpu for gpu in gpus if _has(wanted, gpu.id, gpu.name, gpu.vendor, gpu.architecture))
+
+
+def matching_models(records: Iterable[ModelRecord], words: Iterable[str]) -> tuple[ModelRecord, ...]:
+    """The models whose id, alias, repository, family or architecture contain every word."""
+    wanted = _split(words)
+    return tuple(
+        record
+        for record in records
+        if _has(wanted, record.id, *record.aliases, record.hf_repo, record.family, str(record.config["model_type"]))
+    )
+
+
+def gpu_lines(gpus: Iterable[GpuSpec], width: int) -> list[Line]:
+    """Cards as a table."""
+    columns = (
+        Column("id", flexible=True),
+        Column("memory", "right"),
+        Column("GB/s", "right"),
+        Column("compute", "right"),
+        Column("launched", "right"),
+        Column("name", flexible=True, cut=True),
+    )
+    rows = [
+        (
+            line(gpu.id, "bold"),
+            line(f"{gpu.vram_bytes / GIB:.0f} GiB"),
+            line(_number(gpu.bandwidth_gb_per_s)),
+            line(gpu.compute_capability or gpu.gfx or "–"),
+            line(gpu.launch_date or "–"),
+            line(gpu.name, "dim"),
+        )
+        for gpu in gpus
+    ]
+    return table(columns, rows, width)
+
+
+def model_lines(records: Iterable[ModelRecord], width: int) -> list[Line]:
+    """Models as a table."""
+    columns = (
+        Column("id", flexible=True),
+        Column("parameters", "right"),
+        Column("active", "right"),
+        Column("repository", flexible=True, cut=True),
+        Column("also called", flexible=True, cut=True),
+    )
+    rows = [
+        (
+            line(record.id, "bold"),
+            line(_billions(record.parameters.total)),
+            line(_billions(record.parameters.active) if record.parameters.active < record.parameters.total else ""),
+            line(record.hf_repo, "dim"),
+            line(" ".join(record.aliases), "dim"),
+        )
+        for record in records
+    ]
+    return table(columns, rows, width)
+
+
+def choice_lines(rows: Iterable[Choice], width: int) -> list[Line]:
+    """Values of an option with the evidence behind each."""
+    columns = (
+        Column("value"),
+        Column("evidence"),
+        Column("what it is", flexible=True),
+        Column("source", flexible=True),
+    )
+    cells = [(line(row.name, "bold"), line(row.evidence), line(row.title), line(row.source, "dim")) for row in rows]
+    return table(columns, cells, width)
+
+
+def _split(words: Iterable[str]) -> list[str]:
+    return [part for word in words for part in word.lower().replace("-", " ").split()]
+
+
+def _has(wanted: list[str], *names: str) -> bool:
+    text = " ".join(names).lower()
+    return all(word in text for word in wanted)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _billions(count: int) -> str:
+    return f"{count / 1e9:.2f} B" if count >= 10**9 else f"{count / 1e6:.0f} M"
