@@ -21,6 +21,8 @@ class Case:
     device: Device | None
     coefficients: Coefficients | None = None
     """Measured numbers that the row itself states (a CUDA context)."""
+    phase: str | None = None
+    """The one phase that the row measured; None: the whole step."""
 
 
 @dataclass(frozen=True, slots=True)

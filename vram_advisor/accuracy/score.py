@@ -93,7 +93,7 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
         return Refusal(row["id"], str(error))
     scored: list[Scored] = []
     for reading in found:
-        parts = [(weight, figure(value, reading.meter)) for weight, value in estimates]
+        parts = [(weight, figure(value, reading.meter, cases[0].phase)) for weight, value in estimates]
         known = [(weight, part) for weight, part in parts if part is not None]
         if not known:
             continue
@@ -110,7 +110,7 @@ def _estimate(case: Case, coefficients: Coefficients) -> Estimate:
     return estimate(case.model, case.workload, case.plan, case.recipe, case.device, chosen).estimate
 
 
-def figure(value: Estimate, meter: str) -> Interval | None:
+def figure(value: Estimate, meter: str, phase: str | None = None) -> Interval | None:
     """The figure of an estimate that a meter reads."""
     peak = value.peak
     if meter in ("allocated", "reserved", "process"):
@@ -119,7 +119,7 @@ def figure(value: Estimate, meter: str) -> Interval | None:
     if meter == "self":
         return peak.allocated_bytes
     if meter == "traced":
-        return _traced(value)
+        return _traced(value, phase)
     kinds = {"weights_gpu": ("weights",), "cache_gpu": ("kv_cache", "state")}.get(meter)
     if kinds is None:
         return None
@@ -127,13 +127,17 @@ def figure(value: Estimate, meter: str) -> Interval | None:
     return Interval(sum(p.low for p in parts), sum(p.mid for p in parts), sum(p.high for p in parts)) if parts else None
 
 
-def _traced(value: Estimate) -> Interval:
-    """Live tensors of one training step, without the workspaces of cuBLAS."""
+def _traced(value: Estimate, phase: str | None) -> Interval:
+    """Live tensors of one training step or phase, without the workspaces of cuBLAS."""
     outside = sum(c.nbytes for c in value.components if c.kind == "workspace")
-    top = max(p.allocated_bytes for p in value.phases if p.phase not in TRACED_OUTSIDE) - outside
+    top = max(p.allocated_bytes for p in value.phases if _seen(p.phase, phase)) - outside
     spread = value.peak.allocated_bytes
     share = (spread.high - spread.low) / 2 / spread.mid if spread.mid else 0.0
     return Interval(int(top * (1 - share)), top, int(top * (1 + share)))
+
+
+def _seen(phase: str, only: str | None) -> bool:
+    return phase == only if only else phase not in TRACED_OUTSIDE
 
 
 def _groups(scored: list[Scored]) -> Iterator[GroupScore]:

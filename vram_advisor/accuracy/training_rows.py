@@ -51,6 +51,7 @@ def _cases(row: Row) -> list[Case] | Refusal:
     device = _device(row)
     workload = Workload(
         method="dora" if row["notes"] == "dora" else METHODS[row["method"]],  # type: ignore[arg-type]
+        objective=_stated(row, "objective") or "sft",  # type: ignore[arg-type]
         sequence_length=int(row["sequence_length"]),
         micro_batch_size=int(row["micro_batch_size"]),
         gradient_accumulation_steps=int(row["gradient_accumulation_steps"] or 1),
@@ -59,7 +60,8 @@ def _cases(row: Row) -> list[Case] | Refusal:
     )
     plan = _plan(row, workload)
     stated = _stated_context(row)
-    return [Case(weight, model, workload, plan, habits, device, stated) for weight, habits in _recipes(row)]
+    phase = _stated(row, "phase")
+    return [Case(weight, model, workload, plan, habits, device, stated, phase) for weight, habits in _recipes(row)]
 
 
 def _refused(row: Row) -> str | None:
@@ -68,6 +70,8 @@ def _refused(row: Row) -> str | None:
         return f"method {row['method']} is not modelled"
     if row["quantization"] == "aqlm_2bit":
         return "AQLM weights are not modelled"
+    if "prediction_loss_only=no" in row["notes"]:
+        return "logits gathered over evaluation batches are not modelled"
     if "+" in row["sharding"]:
         return f"sharding {row['sharding']}: context, tensor and sequence parallelism are not modelled"
     if not row["micro_batch_size"] or not row["sequence_length"]:
@@ -126,10 +130,15 @@ def _reentrant(row: Row) -> bool | None:
     return False if row["meter"] == "traced" else None
 
 
+def _stated(row: Row, key: str) -> str | None:
+    """What the notes say behind ``key=``."""
+    found = re.search(rf"\b{key}=([\w ]+)", row["notes"])
+    return found.group(1).strip() if found else None
+
+
 def _modules_to_save(row: Row) -> tuple[str, ...]:
     """Modules trained in full, where the notes state them."""
-    found = re.search(r"modules_to_save=([\w ]+)", row["notes"])
-    return tuple(found.group(1).split()) if found else ()
+    return tuple((_stated(row, "modules_to_save") or "").split())
 
 
 def recipe_name(row: Row) -> str:

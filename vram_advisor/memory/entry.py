@@ -48,8 +48,9 @@ def enter(
     x = tokens
     if width != model.hidden_size:
         x = t.matmul(x, "project_in", width, model.hidden_size, n.weight, n.train_base)
-    if h.scaled_embedding:
+    if h.scaled_embedding != "not":
         x = t.scale(x, "scaled embedding")
+        tokens = x if h.scaled_embedding == "inside" else tokens
     if model.position_rows:
         rows = "T" if h.positions_by_token else "s"
         positions = table(t, "position embedding", rows, model.position_rows, model.hidden_size, n.train_base)
@@ -105,6 +106,9 @@ def shared(model: ModelSpec, numerics: Numerics, checkpointed: bool) -> tuple[Am
     positions = Amount("cosines and sines of positions", "s", 2 * rotary, itemsize, "activation", tables)
     ids = Amount("token ids, labels, mask", "T", 3, 8, "activation")
     amounts = (positions, ids) if rotary else (ids,)
+    if h.position_tables == "looked_up":
+        width = (model.max_position_embeddings or 0) * rotary
+        amounts = (Amount("tables of positions", "one", width, 4, "activation", model.num_hidden_layers), ids)
     return amounts + (masks(model, n) if checkpointed or h.eager == "biased_fp32" else ())
 
 

@@ -53,7 +53,11 @@ class Habits:
     """The output of attention is added to that of the MLP in place."""
     rotary_by_window: bool = False
     """Layers with a window have positions of their own."""
-    scaled_embedding: bool = False
+    scaled_embedding: Literal["not", "inside", "outside"] = "not"
+    """Embeddings are multiplied by a number inside or outside their module."""
+    position_tables: Literal["shared", "interleaved", "looked_up"] = "shared"
+    """Cosines and sines are those of the model, are interleaved by each layer, or are looked up for every token in a
+    table of the layer's own."""
     positions_by_token: bool = False
     """Position embeddings are looked up for every token of the batch."""
     embedding_rebound: bool = False
@@ -68,30 +72,31 @@ class Habits:
 
 LLAMA = Habits()
 PARTIAL = Habits(partial_rotary=True)
+INTERLEAVED = Habits(partial_rotary=True, position_tables="interleaved")
 
 HABITS: dict[str, Habits] = {
     "bert": Habits(order="sum", embedded_apart=True),
     "bloom": Habits(eager="biased", without_flash=True),
     "cohere": Habits(rotary="fp32", late_qk_norm=True),
     "cohere2": Habits(rotary="fp32"),
-    "ernie4_5": Habits(rotary="fp32"),
-    "ernie4_5_moe": Habits(rotary="fp32"),
+    "ernie4_5": Habits(rotary="fp32", position_tables="interleaved"),
+    "ernie4_5_moe": Habits(rotary="fp32", position_tables="interleaved"),
     "exaone4": Habits(late_qk_norm=True, order="after"),
     "falcon": Habits(fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
-    "gemma": Habits(scaled_embedding=True),
-    "gemma2": Habits(scaled_embedding=True),
-    "gemma3_text": Habits(late_qk_norm=True, scaled_embedding=True, rotary_by_window=True),
-    "glm": PARTIAL,
-    "glm4": PARTIAL,
+    "gemma": Habits(scaled_embedding="inside"),
+    "gemma2": Habits(scaled_embedding="inside"),
+    "gemma3_text": Habits(late_qk_norm=True, scaled_embedding="inside", rotary_by_window=True),
+    "glm": INTERLEAVED,
+    "glm4": INTERLEAVED,
     "glm4_moe": PARTIAL,
     "gpt2": Habits(fused="split", eager="own_dtype", dropout_inside=True),
     "gpt_bigcode": Habits(fused="split", dropout_inside=True),
     "gpt_neox": Habits(fused="split", partial_rotary=True),
     "gpt_oss": Habits(rotary="halves", eager="sinks", without_sdpa=True),
-    "gptj": Habits(partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
-    "granite": Habits(scaled_residual=True, scaled_embedding=True),
-    "granitemoe": Habits(scaled_residual=True, scaled_embedding=True),
-    "granitemoeshared": Habits(scaled_residual=True, scaled_embedding=True),
+    "gptj": Habits(position_tables="looked_up", partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
+    "granite": Habits(scaled_residual=True, scaled_embedding="outside"),
+    "granitemoe": Habits(scaled_residual=True, scaled_embedding="outside"),
+    "granitemoeshared": Habits(scaled_residual=True, scaled_embedding="outside"),
     "llama4_text": Habits(rotary="complex"),
     "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
     "mpt": Habits(fused="split", eager="biased_fp32", without_flash=True),

@@ -100,6 +100,10 @@ def residents(setup: Setup, workspace: int) -> Residents:
     else:
         amounts = tuple(fixed(label, part(nbytes, cut.weights), "weights") for _, label, nbytes in pieces)
         add("weights", "weights of the model", amounts, ALL, fmt.source)
+    if full and setup.workload.objective in ("dpo", "kto"):
+        # With adapters the reference is the same model with the adapter switched off.
+        add("reference", "frozen reference model", (fixed("weights", part(weights.total, cut.weights), "weights"),), ALL,
+            "trl trainer/dpo_trainer.py, kto_trainer.py: ref_model")  # fmt: skip
     if cut.gathers:
         whole = gathered(model, fmt, setup.key.numerics.weight, recipe.linear_experts)
         reference = "torch distributed/fsdp: current and prefetched layer; root group"

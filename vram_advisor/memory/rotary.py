@@ -5,6 +5,8 @@ Source: transformers ``models/llama/modeling_llama.py`` apply_rotary_pos_emb and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Attention
 from vram_advisor.memory.elementary import LayerTape
@@ -22,26 +24,23 @@ def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tu
     """Queries and keys with their positions."""
     if t.numerics.norm_kernel == "fused":
         return fused_rotate(t, q, "query"), fused_rotate(t, k, "key")
-    before = (q, k)
-    entered = q.itemsize
     if h.rotary == "complex":
         return rotate_complex(t, q, "query"), rotate_complex(t, k, "key")
+    before = (q, k)
+    entered = q.itemsize
     if h.rotary == "fp32":
         q, k = t.cast(q, 4, "query in fp32"), t.cast(k, 4, "key in fp32")
-    itemsize = 4 if h.rotary == "fp32_tables" else t.numerics.stream
-    turn = halves if h.rotary == "halves" else rotate
     if is_joined(a, h):
         share = a.rotary_dim / a.head_dim
         q_parts, k_parts = cut(t, q, share, "query"), cut(t, k, share, "key")
-        q_turned = turn(t, q_parts[0], "query", itemsize)
-        k_turned = turn(t, k_parts[0], "key", itemsize)
-        q = join(t, (q_turned, q_parts[1]), q, "query")
-        k = join(t, (k_turned, k_parts[1]), k, "key")
-        t.drop(q_turned, k_turned, *q_parts, *k_parts)
+        turned = turn(t, q_parts[0], k_parts[0], a, h)
+        q = join(t, (turned[0], q_parts[1]), q, "query")
+        k = join(t, (turned[1], k_parts[1]), k, "key")
+        t.drop(*turned, *q_parts, *k_parts)
     else:
-        wide = (turn(t, q, "query", itemsize), turn(t, k, "key", itemsize))
-        narrow = entered if h.rotary in ("fp32", "fp32_tables") else wide[0].itemsize
         held = (q, k)
+        wide = turn(t, q, k, a, h)
+        narrow = entered if h.rotary in ("fp32", "fp32_tables") else wide[0].itemsize
         q, k = t.cast(wide[0], narrow), t.cast(wide[1], narrow)
         if narrow != wide[0].itemsize:
             t.drop(*wide, *held)
@@ -49,10 +48,23 @@ def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tu
     return q, k
 
 
-def rotate(t: LayerTape, x: Value, label: str, itemsize: int) -> Value:
-    """``x * cos + rotate_half(x) * sin``, with cos and sin of ``itemsize``."""
+def turn(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tuple[Value, Value]:
+    """Queries and keys times cosines and sines."""
+    itemsize = 4 if h.rotary == "fp32_tables" else t.numerics.stream
+    if h.rotary == "halves":
+        return halves(t, q, "query", itemsize), halves(t, k, "key", itemsize)
+    rows = "T" if h.position_tables == "looked_up" else "s"
+    tables = [Amount("cosines and sines of a layer", rows, 2 * a.rotary_dim, itemsize, "activation")]
+    return (
+        rotate(t, q, "query", itemsize, () if h.position_tables == "shared" else tables),
+        rotate(t, k, "key", itemsize, tables if h.position_tables == "looked_up" else ()),
+    )
+
+
+def rotate(t: LayerTape, x: Value, label: str, itemsize: int, tables: Sequence[Amount] = ()) -> Value:
+    """``x * cos + rotate_half(x) * sin``, with cos and sin of ``itemsize``; tables of the layer's own are saved."""
     wide = max(x.itemsize, itemsize)
-    first = t.record(f"{label} * cos", [x], x.rows, x.width, wide)
+    first = t.record(f"{label} * cos", [x], x.rows, x.width, wide, saved=tables)
     negative = Amount(f"{label} negated half", x.rows, x.width // 2, x.itemsize, "workspace")
     slices = Amount(f"{label} slice gradient", x.rows, x.width, x.itemsize, "workspace")
     half = t.record(

@@ -181,7 +181,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         linear_experts=recipe.linear_experts,
     )
     head = HeadHabits(
-        loss=loss_kernel(plan.loss).name,
+        loss="orpo" if workload.objective == "orpo" else loss_kernel(plan.loss).name,
         outputs_kept=recipe.outputs_kept,
         outputs_in_fp32=recipe.outputs_in_fp32 and autocast is not None,
         head_itemsize=embedding if computes == kept else computes,

@@ -199,13 +199,13 @@ def compile_step(key: StepKey) -> Step:
             if i in at.values():
                 kept = saved_before(i) + (pinned(0, layers) if checkpointed else pinned(i + 1, layers))
                 place(phase, i, behind, held + retained(i), kept, gradients(finished[i + 1]))
-        place("evaluation", i, profile.forgetful, inputs(1) + entry.held)
+        place("evaluation", i, profile.forgetful, inputs(1) + entry.held, copied(i))
     everything = inputs(layers) if checkpointed else ()
     attributes = pinned(0, layers) if checkpointed else ()
     until_exit = copied(layers) if checkpointed else ()
     place("loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit)
     place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
-    place("evaluation", None, head.forgetful, ())
+    place("evaluation", None, head.forgetful, (), copied(layers))
     if key.train_embedding:
         place("backward_last", 0, entry.backward, (), (), gradients(finished[0]))
     return Step(shared(model, n, checkpointed), {phase: prune(candidates) for phase, candidates in found.items()})

@@ -88,6 +88,18 @@ def choice_lines(rows: Iterable[Choice], width: int) -> list[Line]:
     return table(columns, cells, width)
 
 
+def schema_lines(width: int) -> list[Line]:
+    """What ``schema NAME`` knows: JSON Schemas, and options whose values are rows of a table."""
+    from vram_advisor.report.choices import TABLES, choices
+    from vram_advisor.report.schema import DOCUMENTS
+
+    rows = [(line(name, "bold"), line("JSON Schema"), line(each.summary)) for name, each in DOCUMENTS.items()]
+    for field in TABLES:
+        few = ", ".join(row.name for row in choices(field))
+        rows.append((line(field.replace("_", "-"), "bold"), line("values"), line(few, "dim")))
+    return table((Column("name"), Column("is"), Column("of", flexible=True)), rows, width)
+
+
 def _split(words: Iterable[str]) -> list[str]:
     return [part for word in words for part in word.lower().replace("-", " ").split()]
 

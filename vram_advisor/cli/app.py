@@ -1,0 +1,68 @@
+"""The entry point: commands, and what happens to errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from vram_advisor import __version__
+from vram_advisor.cli.exit_codes import ExitCode
+from vram_advisor.cli.output import narrate, quiet_streams
+from vram_advisor.units.errors import AdvisorError, Missing
+
+EPILOGUE = (
+    "Exit codes: 0 answered and nothing says that it does not fit (fits, tight, unknown); 1 it does not fit, and with "
+    "--strict tight and unknown too; 2 bad input; 3 something asked for is missing."
+)
+
+app = App(
+    name="vram-advisor",
+    help="How much GPU memory a fine-tune or an inference needs, where it goes, and whether it fits.",
+    help_epilogue=EPILOGUE,
+    version=__version__,
+    # --target-modules q_proj v_proj takes both words.
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+)
+# By name, so that a command imports what it needs and no more.
+for command, home in (
+    ("check", "check:app"),
+    ("detect", "detect:detect"),
+    ("gpus", "lists:gpus"),
+    ("models", "lists:models"),
+    ("schema", "lists:schema"),
+    ("accuracy", "accuracy:accuracy"),
+):
+    app.command(f"vram_advisor.cli.{home}", name=command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. Bad input is a sentence on standard error, never a traceback."""
+    try:
+        result = app(
+            list(arguments), exit_on_error=False, print_error=False, result_action="return_value", backend="asyncio"
+        )
+    except CycloptsError as error:
+        from vram_advisor.cli.parse_errors import sentence
+
+        narrate(sentence(error))
+        return ExitCode.BAD_INPUT
+    except Missing as error:
+        narrate(str(error))
+        return ExitCode.MISSING
+    except AdvisorError as error:
+        narrate(str(error))
+        return ExitCode.BAD_INPUT
+    except BrokenPipeError:
+        quiet_streams()
+        return ExitCode.ANSWERED
+    except KeyboardInterrupt:
+        quiet_streams()
+        return ExitCode.INTERRUPTED
+    return result if isinstance(result, int) else ExitCode.ANSWERED

@@ -1,0 +1,70 @@
+"""``vram-advisor check``: will it fit?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from vram_advisor import api
+from vram_advisor.cli.exit_codes import ExitCode, code_of
+from vram_advisor.cli.output import narrate, print_json, print_lines, terminal_look, terminal_width
+from vram_advisor.domain.answer import Answer
+from vram_advisor.domain.plan import Plan, Workload
+
+VALUES = ("quantization", "recipe", "optimizer", "attn_implementation", "loss")
+
+
+def _values() -> str:
+    """The values of the options whose choices are rows of a table."""
+    from vram_advisor.report.choices import names
+
+    listed = [f"--{field.replace('_', '-')}: {', '.join(names(field))}" for field in VALUES]
+    return "\n\n".join(["Without --quantization FP16, Q8 and Q4 of the base are compared.", *listed])
+
+
+ASKED = Group("What is asked", sort_key=1)
+LEVERS = Group("Levers", sort_key=2)
+app = App(name="check", help_epilogue=_values())
+
+
+@app.default
+def check(
+    *,
+    model: Annotated[
+        str, Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name.")
+    ],
+    gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
+    gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
+    strict: Annotated[
+        bool, Parameter(negative=(), help="Exit with 1 also where the answer is tight or unknown.")
+    ] = False,
+    json: Annotated[bool, Parameter(negative=(), help="Print the answer as JSON.")] = False,
+    explain: Annotated[bool, Parameter(negative=(), help="Show every product behind every number.")] = False,
+    workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
+    plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
+) -> int:
+    """Say whether it fits, where the memory goes, and what to do next."""
+    if gpu is not None and gpu_index is not None:
+        narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
+        return ExitCode.BAD_INPUT
+    named = plan.quantization if plan is not None and "quantization" in plan.model_fields_set else None
+    answer = api.check(model, gpu=gpu, gpu_index=gpu_index, quantization=named, workload=workload, plan=plan)
+    if json:
+        from vram_advisor.report.document import answer_document
+
+        print_json(answer_document(answer))
+    else:
+        from vram_advisor.report.screen import answer_lines
+
+        print_lines(answer_lines(answer, terminal_look(), terminal_width(), explain))
+    return _concluded(answer, strict)
+
+
+def _concluded(answer: Answer, strict: bool) -> ExitCode:
+    from vram_advisor.report.words import aside
+
+    said = aside(answer)
+    if said is not None:
+        narrate(said)
+    return code_of(answer, strict)

@@ -1,0 +1,88 @@
+"""The only writer: data to standard output, narration to standard error, both as the terminal can show them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from vram_advisor.report.layout import Line
+    from vram_advisor.report.look import Look
+
+USUAL_WIDTH = 80
+
+
+def print_json(document: object) -> None:
+    """One JSON document, and nothing else, on standard output."""
+    import json
+
+    _write(sys.stdout, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines on standard output."""
+    _write(sys.stdout, terminal_look().painted(lines))
+
+
+def print_text(text: str) -> None:
+    """Text on standard output as it is."""
+    _write(sys.stdout, text)
+
+
+def narrate(text: str) -> None:
+    """One line on standard error."""
+    _write(sys.stderr, f"vram-advisor: {text}\n")
+
+
+def terminal_look() -> Look:
+    """What standard output can show."""
+    from vram_advisor.report.look import Look
+
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
+    return Look(unicode=encoding.startswith("utf"), colour=_colour(sys.stdout))
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; COLUMNS has the last word, and 80 stands for what cannot be asked."""
+    written = os.environ.get("COLUMNS", "")
+    if written.isdigit() and int(written) > 0:
+        return max(40, int(written))
+    try:
+        return max(40, os.get_terminal_size(sys.stdout.fileno()).columns or USUAL_WIDTH)
+    except (OSError, ValueError, AttributeError):
+        return USUAL_WIDTH
+
+
+def quiet_streams() -> None:
+    """Throw away what is still to be written, where the reader has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError, AttributeError):
+            continue
+
+
+def _colour(stream: Any) -> bool:
+    """Colour goes to terminals only; NO_COLOR forbids it and FORCE_COLOR asks for it (no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    if sys.platform == "win32":
+        # Starting any shell command turns on escape sequences in the old console.
+        os.system("")
+    return True
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        # A name of the user's may hold what the terminal cannot show; the answer is worth more than the name.
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
