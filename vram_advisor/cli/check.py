@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import App, Group, Parameter
 
 from vram_advisor import api
 from vram_advisor.cli.exit_codes import ExitCode, code_of

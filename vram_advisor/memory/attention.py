@@ -16,12 +16,17 @@ from vram_advisor.memory.scores import scores
 from vram_advisor.memory.tape import Value
 
 
-def attention(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind, dropout: bool) -> Value:
-    """Grouped-query attention from the normed input to the output projection; ``kind`` is the norm of the block."""
+def attention(
+    t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind, dropout: bool
+) -> tuple[Value, tuple[Value, ...]]:
+    """Grouped-query attention from the normed input to the output projection, and what the layer holds until its end.
+
+    ``kind`` is the norm of the block.
+    """
     q, k, v = projections(t, x, a, h, kind)
     if a.rotary_dim:
         q, k = rotate_both(t, q, k, a, h)
-    out = scores(t, q, k, v, a, h)
+    out, weights = scores(t, q, k, v, a, h)
     result = linear(t, out, a.modules[3], x.width)
     t.drop(out)
     if dropout and h.dropout_inside:
@@ -29,7 +34,7 @@ def attention(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind, d
     t.drop(q, k, v, x)
     if dropout and not h.dropout_inside and h.dropout_of_attention:
         result = t.dropout(result, "attention")
-    return result
+    return result, (weights,) if weights else ()
 
 
 def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind) -> tuple[Value, Value, Value]:

@@ -25,7 +25,7 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     before = h.order == "before"
     after = b.num_norms == 4 or not before
     normed = norm(t, x, "input norm", b.norm) if before else x
-    attended = attention(t, normed, b.attention, h, b.norm, b.dropout)
+    attended, held = attention(t, normed, b.attention, h, b.norm, b.dropout)
     if after:
         attended = norm(t, attended, "post-attention norm", b.norm)
     middle = add(t, x, attended, h, "hidden states after attention")
@@ -34,7 +34,7 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     if after:
         fed = norm(t, fed, "post-MLP norm", b.norm)
     out = add(t, middle, fed, h, "hidden states")
-    t.drop(middle)
+    t.drop(middle, *held)
     return out
 
 
@@ -59,7 +59,7 @@ def parallel(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     twice = b.num_norms == 2
     if twice and h.sum_in_place:
         second = norm(t, x, "MLP norm", b.norm)
-    attended = attention(t, normed, b.attention, h, b.norm, b.dropout)
+    attended, held = attention(t, normed, b.attention, h, b.norm, b.dropout)
     if twice and not h.sum_in_place:
         second = norm(t, x, "MLP norm", b.norm)
     fed = mlp(t, second if twice else normed, b.mlp)
@@ -72,18 +72,18 @@ def parallel(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
         if b.dropout:
             fed = t.dropout(fed, "MLP")
         out = t.add(t.add(attended, fed, "attention and MLP"), x, "hidden states")
-    t.drop(attended, fed)
+    t.drop(attended, fed, *held)
     return out
 
 
 def normed_sums(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     """BERT: the sum of output and residual is normed."""
     assert b.attention is not None and b.mlp is not None
-    attended = attention(t, x, b.attention, h, b.norm, b.dropout)
+    attended, held = attention(t, x, b.attention, h, b.norm, b.dropout)
     middle = norm(t, t.add(attended, x, "hidden states after attention"), "attention norm", b.norm)
     fed = feed(t, middle, b)
     out = norm(t, t.add(fed, middle, "hidden states"), "MLP norm", b.norm)
-    t.drop(middle)
+    t.drop(middle, *held)
     return out
 
 

@@ -71,6 +71,10 @@ def enter(
     saved = {a for operation in t.operations for a in operation.saved}
     kept = tuple(v.buffer for v in held if v.buffer not in saved)
     kept += () if checkpointed else masks(model, n)
+    first = model.blocks[0].attention
+    if h.returns_probabilities and first and kernel(n, first, h) == "eager":
+        itemsize = n.stream if n.quantization != "none" else n.autocast or n.stream
+        kept += (Amount("probabilities of the layer before", "Q", first.num_attention_heads, itemsize, "activation"),)
     return Entry(kept, not held and not h.embedded_apart, profile.saved.amounts, profile.backward)
 
 

@@ -42,6 +42,8 @@ class Habits:
     rotated_by_token: bool = False
     """Heads are rotated before they are transposed: what attention returns needs no copy."""
     eager: Eager = "fp32_softmax"
+    returns_probabilities: bool = False
+    """Layers return the probabilities of attention written out: those of one layer live until the next is done."""
     order: Order = "before"
     dropout_inside: bool = False
     """Outputs are dropped out where queries, keys and values are still held."""
@@ -76,13 +78,13 @@ INTERLEAVED = Habits(partial_rotary=True, position_tables="interleaved")
 
 HABITS: dict[str, Habits] = {
     "bert": Habits(order="sum", embedded_apart=True),
-    "bloom": Habits(eager="biased", without_flash=True),
+    "bloom": Habits(returns_probabilities=True, eager="biased", without_flash=True),
     "cohere": Habits(rotary="fp32", late_qk_norm=True),
     "cohere2": Habits(rotary="fp32"),
     "ernie4_5": Habits(rotary="fp32", position_tables="interleaved"),
     "ernie4_5_moe": Habits(rotary="fp32", position_tables="interleaved"),
     "exaone4": Habits(late_qk_norm=True, order="after"),
-    "falcon": Habits(fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
+    "falcon": Habits(returns_probabilities=True, fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
     "gemma": Habits(scaled_embedding="inside"),
     "gemma2": Habits(scaled_embedding="inside"),
     "gemma3_text": Habits(late_qk_norm=True, scaled_embedding="inside", rotary_by_window=True),
@@ -93,13 +95,13 @@ HABITS: dict[str, Habits] = {
     "gpt_bigcode": Habits(fused="split", dropout_inside=True),
     "gpt_neox": Habits(fused="split", partial_rotary=True),
     "gpt_oss": Habits(rotary="halves", eager="sinks", without_sdpa=True),
-    "gptj": Habits(position_tables="looked_up", partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
+    "gptj": Habits(returns_probabilities=True, position_tables="looked_up", partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
     "granite": Habits(scaled_residual=True, scaled_embedding="outside"),
     "granitemoe": Habits(scaled_residual=True, scaled_embedding="outside"),
     "granitemoeshared": Habits(scaled_residual=True, scaled_embedding="outside"),
     "llama4_text": Habits(rotary="complex"),
     "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
-    "mpt": Habits(fused="split", eager="biased_fp32", without_flash=True),
+    "mpt": Habits(returns_probabilities=True, fused="split", eager="biased_fp32", without_flash=True),
     "nemotron": PARTIAL,
     "olmo": Habits(rotary="fp32_tables"),
     "olmo2": Habits(rotary="fp32_tables", order="after"),

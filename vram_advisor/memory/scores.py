@@ -40,8 +40,11 @@ def written_out(model: ModelSpec, n: Numerics) -> bool:
     return any(kernel(n, b.attention, h) in ("eager", "math") for b in model.blocks if b.attention)
 
 
-def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -> Value:
-    """Softmax attention by the kernel that is used. q, k, v [T x heads * head_dim]."""
+def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -> tuple[Value, Value | None]:
+    """Softmax attention by the kernel that is used, and its probabilities where they exist.
+
+    q, k, v [T x heads * head_dim].
+    """
     n = t.numerics
     name = kernel(n, a, h)
     if name == "eager":
@@ -58,7 +61,7 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
             k = repeat(t, k, "key", q.width)
             v = repeat(t, v, "value", a.output_size)
     if name == "math":
-        return math(t, q, k, v, a)
+        return math(t, q, k, v, a), None
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
     padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
     work: list[Amount] = []
@@ -77,7 +80,7 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
     if is_joined(a, h) and not h.rotated_by_token:
         # Joined heads lie one behind the other, and so does the result: tokens are brought together by a copy.
         out = t.record("attention output by token", [out], out.rows, out.width, compute, passes_gradient=True)
-    return out
+    return out, None
 
 
 def math(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:
