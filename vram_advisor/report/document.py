@@ -34,7 +34,7 @@ def answer_document(answer: Answer) -> types.AnswerDocument:
             "active_parameters": answer.active_parameters,
             "source": answer.model.source,
         },
-        "workload": answer.workload.model_dump(mode="json"),
+        "workload": dict(vars(answer.workload)),
         "device": None if answer.device is None else _device(answer.device),
         "calibration": None if calibration is None else {"id": calibration.id, "date": calibration.date},
         "options": [_option(option) for option in answer.options],
@@ -109,7 +109,7 @@ def _option(option: Option) -> types.OptionDocument:
     peak, adapter, odds = estimate.peak, estimate.adapter, verdict.probability
     return {
         "title": option.title,
-        "plan": option.plan.model_dump(mode="json"),
+        "plan": dict(vars(option.plan)),
         "recipe": {
             "name": recipe.name,
             "title": recipe.title,

@@ -139,7 +139,7 @@ def _joined(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Li
         empty = room - length(cell)
         before, after = (empty, 0) if column.side == "right" else (0, empty)
         # Spaces are only written where something follows: no line ends in them.
-        if cell:
+        if length(cell):
             if behind + before:
                 spans.append((" " * (behind + before), ""))
             spans += cell

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, with_config
+from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import is_typeddict
 
 from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine
@@ -68,12 +68,8 @@ def _with_records(found: dict[str, Any]) -> dict[str, Any]:
     for place, record in ((found, Workload), (defs["OptionDocument"], Plan)):
         field = record.__name__.lower()
         place["properties"][field] = {"$ref": f"#/$defs/{record.__name__}"}
-        defs[record.__name__] = _record(record)
+        defs[record.__name__] = _with_tables(TypeAdapter(record).json_schema(mode="serialization"))
     return found
-
-
-def _record(record: type[BaseModel]) -> dict[str, Any]:
-    return _with_tables(record.model_json_schema(mode="serialization"))
 
 
 def _with_tables(found: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.domain.estimate import PHASE_TITLES, Outcome
-from vram_advisor.domain.plan import Plan
 from vram_advisor.report.levers import levers
 from vram_advisor.report.sizes import file_size, percent
 from vram_advisor.units.bytes import gib
@@ -112,8 +111,8 @@ def next_steps(answer: Answer) -> list[str]:
 
 def distinguishing(answer: Answer, option: Option) -> str:
     """The options of the command line that set this one apart from the others that were compared."""
-    plans = [other.plan for other in answer.options]
-    fields = [name for name in Plan.model_fields if len({getattr(plan, name) for plan in plans}) > 1]
+    plans = [vars(other.plan) for other in answer.options]
+    fields = [name for name in plans[0] if len({plan[name] for plan in plans}) > 1]
     if "quantization" in fields:
         # What else differs follows from the storage format.
         fields = ["quantization"]

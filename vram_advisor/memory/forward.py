@@ -1,0 +1,92 @@
+"""One layer in a pass without gradients: what is alive while it works.
+
+Layers of ordinary attention and a dense MLP are played as in training, with nothing saved. Mixtures of experts, latent
+attention and layers with a state of fixed size are written down here, forward only.
+
+Source: transformers 5.23 ``models/*/modeling_*.py``, traced layer by layer; an architecture that is not in a table does
+as most do.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from vram_advisor.domain.model import Block, ModelSpec
+from vram_advisor.memory.attention import attention
+from vram_advisor.memory.blocks import play_block
+from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.feed_forward import mlp
+from vram_advisor.memory.forward_experts import experts
+from vram_advisor.memory.forward_latent import latent_attention
+from vram_advisor.memory.forward_state import state_layer
+from vram_advisor.memory.habits import habits
+from vram_advisor.memory.norms import norm
+from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.tape import Moment, Value
+
+
+def is_dense(block: Block) -> bool:
+    """Ordinary attention and one dense MLP: what training plays too."""
+    return block.mlp is not None and block.experts is None and is_ordinary(block)
+
+
+def is_ordinary(block: Block) -> bool:
+    """Keys and values of heads, and no state."""
+    return block.attention is not None and block.attention.kind == "gqa" and block.state is None
+
+
+@lru_cache(maxsize=1024)
+def forward_moments(model: ModelSpec, block: Block, numerics: Numerics) -> tuple[Moment, ...]:
+    """Moments of one layer without its input, which the caller holds."""
+    if is_dense(block):
+        return play_block(model, block, numerics, False, True).profile.forgetful
+    t = LayerTape(numerics)
+    x = t.value("layer input", "T", model.hidden_size, numerics.stream, False)
+    y = write_layer(t, x, block, model)
+    return t.profile(x, y, None).forgetful
+
+
+def write_layer(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> Value:
+    """One layer from residual stream to residual stream [T x hidden_size]; any of its parts may be missing."""
+    mixes = b.attention is not None or b.state is not None
+    feeds = b.mlp is not None or b.experts is not None
+    twice = b.num_norms >= 4
+    held: tuple[Value, ...] = ()
+    if mixes:
+        mixed, held = mix(t, norm(t, x, "input norm", b.norm), b, model)
+        if twice:
+            mixed = norm(t, mixed, "post-attention norm", b.norm)
+        x = t.add(x, mixed, "hidden states after attention")
+    if feeds:
+        middle = x
+        fed = feed(t, norm(t, middle, "MLP norm", b.norm), b, model)
+        if twice:
+            fed = norm(t, fed, "post-MLP norm", b.norm)
+        x = t.add(middle, fed, "hidden states")
+        t.drop(middle)
+    t.drop(*held)
+    return x
+
+
+def mix(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> tuple[Value, tuple[Value, ...]]:
+    """The part that looks at other tokens, and what the layer holds until its end."""
+    if b.state is not None:
+        return state_layer(t, x, b.state, model.architecture), ()
+    assert b.attention is not None
+    if b.attention.kind == "mla":
+        return latent_attention(t, x, b.attention), ()
+    return attention(t, x, b.attention, habits(model.architecture), b.norm, False)
+
+
+def feed(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> Value:
+    """The feed-forward part: dense, experts, or both side by side (Gemma 4)."""
+    if b.experts is None:
+        assert b.mlp is not None
+        return mlp(t, x, b.mlp)
+    if b.mlp is None:
+        return experts(t, x, b.experts, model.architecture)
+    dense = norm(t, mlp(t, x, b.mlp), "dense norm", b.norm)
+    routed = experts(t, norm(t, x, "experts norm", b.norm), b.experts, model.architecture)
+    out = t.add(dense, norm(t, routed, "routed norm", b.norm), "dense and experts")
+    t.drop(dense)
+    return out
