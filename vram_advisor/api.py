@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vram_advisor.advice.verdict import judge, probability_of_fit
+from vram_advisor.advice.verdict import FITS, judge, probability_of_fit
 from vram_advisor.domain.answer import Answer, Option, SmallestGpu
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.gpu import Device, Machine
@@ -15,6 +15,7 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import SHORT_NAMES, quantization
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.tensors import active_parameters, count_parameters
+from vram_advisor.hardware.host import read_host
 from vram_advisor.hardware.machine import detect as detect_machine
 from vram_advisor.hardware.machine import device as pick_device
 from vram_advisor.memory.estimate import estimate
@@ -46,11 +47,17 @@ def resolve_device(gpu: str | None = None, gpu_index: int | None = None, num_gpu
         Missing: the machine has no GPU of that index.
     """
     if gpu is not None:
-        return device_from_spec(find_gpu(gpu), num_gpus, detect_machine(False).host.system)
+        return device_from_spec(find_gpu(gpu), num_gpus, read_host().system)
     machine = detect()
     if not machine.gpus and gpu_index is None:
         return None
-    return pick_device(machine, gpu_index or 0)
+    return pick_device(machine, machine.gpus[0].index if gpu_index is None else gpu_index)
+
+
+def lacks_bf16(device: Device) -> bool:
+    """Whether the card computes in fp16 only: NVIDIA below compute capability 8.0."""
+    capability = device.compute_capability
+    return capability is not None and float(capability) < 8.0
 
 
 def plans(workload: Workload, plan: Plan, quantization_name: str | None) -> list[tuple[str, Plan]]:
@@ -111,6 +118,8 @@ def check(
     if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
         plan = plan.model_copy(update={"sharding": "ddp"})
     device = resolve_device(gpu, gpu_index, plan.num_gpus)
+    if workload.trains and device is not None and lacks_bf16(device):
+        plan = plan.model_copy(update={"weights_dtype": plan.weights_dtype or "fp16"})
     habits = recipe(plan.recipe)
     options: list[Option] = []
     warnings: list[str] = []
@@ -187,15 +196,21 @@ def recommend(options: list[Option]) -> int | None:
 
 
 def smallest(options: list[Option]) -> tuple[SmallestGpu, ...]:
-    """For each option the smallest card that holds it: fewest bytes, then newest."""
+    """For each option the smallest card that holds it: fewest bytes, desktop before laptop, then newest.
+
+    Cards of NVIDIA that compute in bf16: the stacks whose memory is modelled run on them.
+    """
     found: list[SmallestGpu] = []
     for i, option in enumerate(options):
-        need = option.estimate.minimum_mean
-        rows = sorted(gpus_with(int(need)), key=lambda row: (row.vram_bytes, row.form == "laptop", row.launch_date is None, _descending(row.launch_date)))
-        for row in rows:
-            device = device_from_spec(find_gpu(row.id), 1, "linux")
-            p = probability_of_fit(need, option.estimate.minimum_sd, device.free_bytes, device.free_sd_bytes)
-            if p >= 0.95:
+        need, sd = option.estimate.minimum_mean, option.estimate.minimum_sd
+        rows = [row for row in gpus_with(int(need)) if row.vendor == "NVIDIA"]
+        for row in sorted(rows, key=lambda row: (row.vram_bytes or 0, row.form != "desktop", _descending(row.launch_date))):
+            spec = find_gpu(row.id)
+            if not spec.bf16:
+                continue
+            device = device_from_spec(spec, 1, "linux")
+            p = probability_of_fit(need, sd, device.free_bytes, device.free_sd_bytes)
+            if p >= FITS:
                 found.append(SmallestGpu(i, row.id, row.name, device.total_bytes, round(p, 4)))
                 break
     return tuple(found)

@@ -24,10 +24,13 @@ def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tu
     """Queries and keys with their positions."""
     if t.numerics.norm_kernel == "fused":
         return fused_rotate(t, q, "query"), fused_rotate(t, k, "key")
-    if h.rotary == "complex":
-        return rotate_complex(t, q, "query"), rotate_complex(t, k, "key")
     before = (q, k)
     entered = q.itemsize
+    if h.rotary == "complex":
+        q32, k32 = t.cast(q, 4, "query in fp32"), t.cast(k, 4, "key in fp32")
+        q, k = rotate_complex(t, q32, "query", entered), rotate_complex(t, k32, "key", entered)
+        t.drop(*before, q32, k32)
+        return q, k
     if h.rotary == "fp32":
         q, k = t.cast(q, 4, "query in fp32"), t.cast(k, 4, "key in fp32")
     if is_joined(a, h):
@@ -90,10 +93,9 @@ def halves(t: LayerTape, x: Value, label: str, itemsize: int) -> Value:
     return out
 
 
-def rotate_complex(t: LayerTape, x: Value, label: str) -> Value:
-    """Pairs of elements as complex fp32 numbers, times the positions."""
-    turned = t.record(f"{label} rotated in fp32", [t.cast(x, 4, f"{label} in fp32")], x.rows, x.width, 4)
-    return t.cast(turned, x.itemsize, f"{label} rotated")
+def rotate_complex(t: LayerTape, x: Value, label: str, itemsize: int) -> Value:
+    """Pairs of fp32 elements as complex numbers, times the positions, back in ``itemsize``."""
+    return t.cast(t.record(f"{label} rotated in fp32", [x], x.rows, x.width, 4), itemsize, f"{label} rotated")
 
 
 def cut(t: LayerTape, x: Value, share: float, label: str) -> tuple[Value, Value]:

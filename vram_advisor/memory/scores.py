@@ -63,14 +63,10 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
     if name == "math":
         return math(t, q, k, v, a), None
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
-    padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
     work: list[Amount] = []
     saved: list[Value | Amount] = [q, k, v, statistics]
     if name == "flash" and not masked:
-        work = [Amount("flash attention dq accumulator", "T128", heads * padded, 4, "workspace"),
-                Amount("flash attention softmax sums", "T128", heads, 4, "workspace")]  # fmt: skip
-        if k.width != q.width:
-            work.append(Amount("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
+        work = flash_work(q, k, a)
     elif masked:
         saved.append(Amount("attention mask as numbers", "Q", 1, q.itemsize, "activation"))
     out = t.record(
@@ -81,6 +77,19 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
         # Joined heads lie one behind the other, and so does the result: tokens are brought together by a copy.
         out = t.record("attention output by token", [out], out.rows, out.width, compute, passes_gradient=True)
     return out, None
+
+
+def flash_work(q: Value, k: Value, a: Attention) -> list[Amount]:
+    """What the backward pass of flash attention allocates: fp32 sums for padded heads, keys and values for each head."""
+    padded = -(-a.head_dim // 32) * 32 if a.head_dim <= 128 else -(-a.head_dim // 64) * 64
+    heads = a.num_attention_heads
+    work = [
+        Amount("flash attention dq accumulator", "T128", heads * padded, 4, "workspace"),
+        Amount("flash attention softmax sums", "T128", heads, 4, "workspace"),
+    ]
+    if k.width != q.width:
+        work.append(Amount("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
+    return work
 
 
 def math(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:
