@@ -46,3 +46,12 @@ def test_a_flexible_column_wraps_or_is_cut() -> None:
 def test_flow_keeps_entries_whole() -> None:
     lines = flow([line("one two"), line("three four"), line("five")], 20)
     assert [plain(spans) for spans in lines] == ["one two  three four", "five"]
+
+
+def test_a_word_wider_than_the_line_is_broken() -> None:
+    assert [plain(s) for s in wrapped(line("see abcdefghijkl now"), 6)] == ["see", "abcdef", "ghijkl", "now"]
+    rows = [(line("rtx-5090-receipts"), line("x" * 10))]
+    assert [plain(s) for s in table((Column(flexible=True), Column()), rows, 22)] == [
+        "rtx-5090-r  xxxxxxxxxx",
+        "eceipts",
+    ]

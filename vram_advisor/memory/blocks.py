@@ -8,8 +8,10 @@ from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Block, ModelSpec
 from vram_advisor.memory.attention import attention
 from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.experts import experts
 from vram_advisor.memory.feed_forward import mlp
 from vram_advisor.memory.habits import Habits, habits
+from vram_advisor.memory.latent_attention import latent_attention
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Profile, Value
@@ -17,7 +19,7 @@ from vram_advisor.memory.tape import Profile, Value
 
 def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     """One layer from residual stream to residual stream [T x hidden_size]."""
-    assert b.attention is not None and b.mlp is not None
+    assert b.attention is not None
     if b.parallel:
         return parallel(t, x, b, h)
     if h.order == "sum":
@@ -25,12 +27,12 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     before = h.order == "before"
     after = b.num_norms == 4 or not before
     normed = norm(t, x, "input norm", b.norm) if before else x
-    attended, held = attention(t, normed, b.attention, h, b.norm, b.dropout)
+    attended, held = attend(t, normed, b, h)
     if after:
         attended = norm(t, attended, "post-attention norm", b.norm)
     middle = add(t, x, attended, h, "hidden states after attention")
     normed = norm(t, middle, "MLP norm", b.norm) if before else middle
-    fed = feed(t, normed, b)
+    fed = feed(t, normed, b, h)
     if after:
         fed = norm(t, fed, "post-MLP norm", b.norm)
     out = add(t, middle, fed, h, "hidden states")
@@ -38,8 +40,18 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     return out
 
 
-def feed(t: LayerTape, x: Value, b: Block) -> Value:
-    """The feed-forward layer and its dropout."""
+def attend(t: LayerTape, x: Value, b: Block, h: Habits) -> tuple[Value, tuple[Value, ...]]:
+    """Attention, and what the layer holds until its end."""
+    assert b.attention is not None
+    if b.attention.kind == "mla":
+        return latent_attention(t, x, b.attention, h), ()
+    return attention(t, x, b.attention, h, b.norm, b.dropout)
+
+
+def feed(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
+    """The feed-forward layer and its dropout, or the mixture of experts."""
+    if b.experts is not None:
+        return experts(t, x, b.experts, h)
     assert b.mlp is not None
     fed = mlp(t, x, b.mlp)
     return t.dropout(fed, "MLP") if b.dropout else fed
@@ -81,7 +93,7 @@ def normed_sums(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     assert b.attention is not None and b.mlp is not None
     attended, held = attention(t, x, b.attention, h, b.norm, b.dropout)
     middle = norm(t, t.add(attended, x, "hidden states after attention"), "attention norm", b.norm)
-    fed = feed(t, middle, b)
+    fed = feed(t, middle, b, h)
     out = norm(t, t.add(fed, middle, "hidden states"), "MLP norm", b.norm)
     t.drop(middle, *held)
     return out

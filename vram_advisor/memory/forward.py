@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Block, ModelSpec
 from vram_advisor.memory.attention import attention
 from vram_advisor.memory.blocks import play_block
@@ -36,24 +37,39 @@ def is_ordinary(block: Block) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def forward_moments(model: ModelSpec, block: Block, numerics: Numerics) -> tuple[Moment, ...]:
-    """Moments of one layer without its input, which the caller holds."""
+def forward_moments(model: ModelSpec, block: Block, numerics: Numerics, several: bool) -> tuple[Moment, ...]:
+    """Moments of one layer without its input, which the caller holds; ``several``: more than one sequence."""
     if is_dense(block):
         return play_block(model, block, numerics, False, True).profile.forgetful
     t = LayerTape(numerics)
     x = t.value("layer input", "T", model.hidden_size, numerics.stream, False)
-    y = write_layer(t, x, block, model)
+    y = write_layer(t, x, block, model, several)
     return t.profile(x, y, None).forgetful
 
 
-def write_layer(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> Value:
+def beside(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:
+    """What architectures with more than one stream hold while any of their layers works.
+
+    Gemma 3n: four versions of the stream, their predictions and the other branch (AltUp, LAuReL), and the inputs of all
+    layers made from a second embedding.
+    """
+    if model.architecture != "gemma3n_text":
+        return ()
+    found = [Amount("other versions of the hidden states", "T", model.hidden_size, numerics.stream, "activation", 20)]
+    for extra in model.extra:
+        if "per_layer" in extra.name and extra.kind == "embedding":
+            found.append(Amount("inputs of the layers", "T", extra.shape[-1], numerics.stream, "activation"))
+    return tuple(found)
+
+
+def write_layer(t: LayerTape, x: Value, b: Block, model: ModelSpec, several: bool) -> Value:
     """One layer from residual stream to residual stream [T x hidden_size]; any of its parts may be missing."""
     mixes = b.attention is not None or b.state is not None
     feeds = b.mlp is not None or b.experts is not None
     twice = b.num_norms >= 4
     held: tuple[Value, ...] = ()
     if mixes:
-        mixed, held = mix(t, norm(t, x, "input norm", b.norm), b, model)
+        mixed, held = mix(t, norm(t, x, "input norm", b.norm), b, model, several)
         if twice:
             mixed = norm(t, mixed, "post-attention norm", b.norm)
         x = t.add(x, mixed, "hidden states after attention")
@@ -68,13 +84,13 @@ def write_layer(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> Value:
     return x
 
 
-def mix(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> tuple[Value, tuple[Value, ...]]:
+def mix(t: LayerTape, x: Value, b: Block, model: ModelSpec, several: bool) -> tuple[Value, tuple[Value, ...]]:
     """The part that looks at other tokens, and what the layer holds until its end."""
     if b.state is not None:
         return state_layer(t, x, b.state, model.architecture), ()
     assert b.attention is not None
     if b.attention.kind == "mla":
-        return latent_attention(t, x, b.attention), ()
+        return latent_attention(t, x, b.attention, several), ()
     return attention(t, x, b.attention, habits(model.architecture), b.norm, False)
 
 

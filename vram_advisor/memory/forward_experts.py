@@ -65,7 +65,10 @@ def grouped(t: LayerTape, x: Value, e: Experts, routing: int) -> Value:
     up = t.record("experts up", [gathered], "T", k * wide, item)
     if e.gated:
         gate, other = t.split(up, gate=k * e.moe_intermediate_size, up=k * e.moe_intermediate_size)
-        inner = t.multiply(activate(t, gate, e.activation, "experts activated"), other, "experts gated product")
+        if e.bias:
+            inner = clamped(t, gate, other)
+        else:
+            inner = t.multiply(activate(t, gate, e.activation, "experts activated"), other, "experts gated product")
         t.drop(up)
     else:
         inner = activate(t, up, e.activation, "experts activated")
@@ -74,6 +77,16 @@ def grouped(t: LayerTape, x: Value, e: Experts, routing: int) -> Value:
     restored = t.record("experts in the order of tokens", [weighted], "T", k * x.width, routing)
     out = t.cast(t.record("sum of experts", [restored], "T", x.width, routing), item)
     t.drop(down, restored, *held)
+    return out
+
+
+def clamped(t: LayerTape, gate: Value, up: Value) -> Value:
+    """``(clamp(up) + 1) * clamp(gate) * sigmoid(gate)`` of gpt-oss."""
+    gate = t.scale(gate, "clamped gate")
+    up = t.scale(up, "clamped up")
+    active = t.multiply(gate, t.scale(gate, "sigmoid of the gate"), "experts activated")
+    out = t.multiply(t.scale(up, "clamped up + 1"), active, "experts gated product")
+    t.drop(gate, up)
     return out
 
 

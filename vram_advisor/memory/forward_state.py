@@ -18,6 +18,8 @@ DELTA_CHUNK = 64
 """Tokens of one chunk of the gated delta rule."""
 MAMBA_CHUNK = {"nemotron_h": 128}
 """Tokens of one chunk of the Mamba-2 scan where it is not 256 (``chunk_size`` of the configuration)."""
+FUSED_DELTA = frozenset(("qwen3_next",))
+"""Architectures whose delta net projects all inputs at once and copies the gate out of the result."""
 
 
 def state_layer(t: LayerTape, x: Value, s: StateSpace, architecture: str) -> Value:
@@ -30,10 +32,11 @@ def state_layer(t: LayerTape, x: Value, s: StateSpace, architecture: str) -> Val
         gated = t.record("gated convolution output", [mixed, three], "T", s.inner_size, item)
         t.drop(three, product)
     else:
-        scan = mamba if s.kind == "mamba2" else delta_rule
-        projected = t.record("state layer inputs", [x], "T", projections(s), item)
+        scan = mamba(s, architecture) if s.kind == "mamba2" else delta_rule(s)
+        projected = t.record("state layer inputs", [x], "T", projections(s, architecture), item)
         convolved = t.record("convolved inputs", [projected], "T", s.conv_channels, item)
-        out = t.record("state layer output", [convolved], "T", s.inner_size, item, temporaries=scan(s, architecture))
+        scanned = t.record("scan over chunks", [convolved], "one", 1, 4, temporaries=scan)
+        out = t.record("state layer output", [scanned], "T", s.inner_size, item)
         gated = t.record("gated output", [out, projected], "T", s.inner_size, item)
         t.drop(projected, convolved)
     result = t.matmul(gated, "out_proj", s.inner_size, x.width, t.numerics.weight, False)
@@ -41,15 +44,17 @@ def state_layer(t: LayerTape, x: Value, s: StateSpace, architecture: str) -> Val
     return result
 
 
-def projections(s: StateSpace) -> int:
+def projections(s: StateSpace, architecture: str) -> int:
     """Elements of the input projections of one token that stay while the state is computed."""
     if s.kind == "mamba2":
         return s.inner_size + s.conv_channels + s.num_heads
-    # The inputs of the convolution of a delta net are let go once they are convolved.
+    if architecture in FUSED_DELTA:
+        return s.inner_size + s.conv_channels + s.inner_size + 2 * s.num_heads
+    # Separate inputs of the convolution are let go once they are convolved.
     return s.inner_size + 2 * s.num_heads
 
 
-def delta_rule(s: StateSpace, architecture: str) -> list[Amount]:
+def delta_rule(s: StateSpace) -> list[Amount]:
     """Chunks of the gated delta rule, all in fp32."""
     keys, values = s.num_heads * s.state_size, s.inner_size
     return [

@@ -15,7 +15,7 @@ from vram_advisor.memory.overhead import workspace_bytes
 from vram_advisor.memory.resident import ALL, STEP, residents
 from vram_advisor.memory.setup import set_up
 from vram_advisor.memory.step import Step, compile_step
-from vram_advisor.memory.timeline import FUSED_ROWS, sequences, symbols, variant
+from vram_advisor.memory.timeline import FUSED_ROWS, positions, sequences, symbols, variant
 from vram_advisor.units.grid import Number, largest, where
 
 
@@ -46,7 +46,7 @@ def training_grid(
     """
     setup = set_up(model, replace_size(workload), plan, recipe)
     batch = sequences(workload, micro_batch_size)
-    values = symbols(model, setup.key.head.loss, batch, sequence_length)
+    values = symbols(model, setup.key.head.loss, batch, positions(model, sequence_length))
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
     few = compile_step(variant(setup.key, dequantize=False, one_sequence=False))
     many = compile_step(variant(setup.key, dequantize=True, one_sequence=False))

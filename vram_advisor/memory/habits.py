@@ -66,6 +66,13 @@ class Habits:
     """The embedding before dropout is not held."""
     embedded_apart: bool = False
     """The embeddings are made in a module of their own, whose variables are gone when the layers run."""
+    router: Literal["softmax_first", "top_first"] = "softmax_first"
+    """Probabilities of all experts before the choice, or of the chosen ones behind it (gpt-oss)."""
+    router_fp32: bool = False
+    """The router multiplies in fp32."""
+    routing_fp32: bool = False
+    """Routing weights stay fp32, so the weighted outputs of the experts are."""
+    shared_expert_first: bool = False
     without_sdpa: bool = False
     """transformers has no scaled_dot_product_attention for it."""
     without_flash: bool = False
@@ -81,10 +88,10 @@ HABITS: dict[str, Habits] = {
     "bloom": Habits(returns_probabilities=True, eager="biased", without_flash=True),
     "cohere": Habits(rotary="fp32", late_qk_norm=True),
     "cohere2": Habits(rotary="fp32"),
-    "deepseek_v2": Habits(rotary="complex"),
-    "deepseek_v3": Habits(rotary="halves"),
+    "deepseek_v2": Habits(rotary="complex", router_fp32=True, routing_fp32=True),
+    "deepseek_v3": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
     "ernie4_5": Habits(rotary="fp32", position_tables="interleaved"),
-    "ernie4_5_moe": Habits(rotary="fp32", position_tables="interleaved"),
+    "ernie4_5_moe": Habits(rotary="fp32", position_tables="interleaved", shared_expert_first=True),
     "exaone4": Habits(late_qk_norm=True, order="after"),
     "falcon": Habits(returns_probabilities=True, fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
     "gemma": Habits(scaled_embedding="inside"),
@@ -92,19 +99,21 @@ HABITS: dict[str, Habits] = {
     "gemma3_text": Habits(late_qk_norm=True, scaled_embedding="inside", rotary_by_window=True),
     "glm": INTERLEAVED,
     "glm4": INTERLEAVED,
-    "glm4_moe": PARTIAL,
-    "glm4_moe_lite": Habits(rotary="halves"),
+    "glm4_moe": Habits(partial_rotary=True, router_fp32=True, routing_fp32=True),
+    "glm4_moe_lite": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
     "gpt2": Habits(fused="split", eager="own_dtype", dropout_inside=True),
     "gpt_bigcode": Habits(fused="split", dropout_inside=True),
     "gpt_neox": Habits(fused="split", partial_rotary=True),
-    "gpt_oss": Habits(rotary="halves", eager="sinks", without_sdpa=True),
+    "gpt_oss": Habits(rotary="halves", eager="sinks", without_sdpa=True, router="top_first"),
     "gptj": Habits(returns_probabilities=True, position_tables="looked_up", partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
     "granite": Habits(scaled_residual=True, scaled_embedding="outside"),
     "granitemoe": Habits(scaled_residual=True, scaled_embedding="outside"),
     "granitemoeshared": Habits(scaled_residual=True, scaled_embedding="outside"),
-    "kimi_k2": Habits(rotary="halves"),
-    "llama4_text": Habits(rotary="complex"),
+    "hunyuan_v1_moe": Habits(shared_expert_first=True),
+    "kimi_k2": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
+    "llama4_text": Habits(rotary="complex", shared_expert_first=True),
     "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
+    "mixtral": Habits(routing_fp32=True),
     "mpt": Habits(returns_probabilities=True, fused="split", eager="biased_fp32", without_flash=True),
     "nemotron": PARTIAL,
     "olmo": Habits(rotary="fp32_tables"),
@@ -113,6 +122,7 @@ HABITS: dict[str, Habits] = {
     "opt": Habits(scaled_query=True, positions_by_token=True),
     "phi": Habits(partial_rotary=True, embedding_rebound=True),
     "phi3": PARTIAL,
+    "qwen2_moe": Habits(shared_expert_first=True),
     "roberta": Habits(order="sum", embedded_apart=True),
     "stablelm": Habits(partial_rotary=True, late_qk_norm=True, dropout_of_attention=False),
     "starcoder2": Habits(dropout_inside=True),

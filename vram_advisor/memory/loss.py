@@ -174,18 +174,17 @@ def _logits(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits
     if habits.logits_form == "4.45":
         # The fp32 logits take the name of the 16-bit ones and are what the model returns.
         returned = wide
-    source = wide
+    source = shifted = wide
     if habits.logits_form != "v5" and not habits.one_sequence:
-        source = tape.record("shifted logits", [wide], "T", vocab, wide.itemsize, kind="logits")
+        source = shifted = tape.record("shifted logits", [wide], "T", vocab, wide.itemsize, kind="logits")
     if early and tape.numerics.autocast is not None and loss_kernel(habits.loss).form != "fused":
-        shifted, source = source, tape.cast(source, 4, "logits in fp32")
-        tape.drop(shifted)
+        source = tape.cast(source, 4, "logits in fp32")
     if loss_kernel(habits.loss).form == "fused":
         loss = tape.record("loss", [source], "T", 1, 4, saved=[source], gradient_in_input=True)
     else:
         softened = tape.record("log-softmax", [source], "T", vocab, source.itemsize, save_output=True, kind="logits")
         loss = tape.record("loss", [softened], "one", 1, 4)
-    tape.drop(wide, source)
+    tape.drop(wide, shifted, source)
     if habits.outputs_in_fp32 and returned.itemsize != 4:
         copy = tape.record("outputs in fp32", [returned], "T", vocab, 4, differentiable=False, kind="logits")
         tape.drop(copy)

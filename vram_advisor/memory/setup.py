@@ -15,7 +15,7 @@ from vram_advisor.memory.loss import HeadHabits
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.sharding import shares
 from vram_advisor.memory.step import StepKey
-from vram_advisor.memory.trained import Trained, adapter_tensors, all_weights, saved_modules
+from vram_advisor.memory.trained import Trained, adapter_tensors, all_weights, resolve_targets, saved_modules
 from vram_advisor.units.errors import BadInput, NotModelled
 
 
@@ -85,10 +85,18 @@ def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
             raise NotModelled(
                 f"Training {model.id} is not modelled: the activations of {block.state.kind} layers have no evidence."
             )
-        if block.attention is not None and block.attention.kind == "mla":
-            raise NotModelled(
-                f"Training {model.id} is not modelled: the activations of latent attention have no evidence."
-            )
+
+
+def promoted(model: ModelSpec, fmt: Quantization, autocast: int | None) -> bool:
+    """Whether autocast makes the residual stream fp32.
+
+    A layer norm gives fp32 under autocast: behind one that normalises the embedding so is the stream, and a 4-bit layer
+    hands the dtype of its input on to its output.
+    """
+    if autocast is None:
+        return False
+    norms = {block.norm for block in model.blocks}
+    return model.embedding_norm == "layer" or (fmt.kernel == "bnb_4bit" and "layer" in norms)
 
 
 def reentrant(plan: Plan, recipe: Recipe, fmt: Quantization) -> bool:
@@ -159,8 +167,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         )
         trained += saved_modules(model, plan.modules_to_save, embedding)
     numerics = Numerics(
-        # The output of a layer norm is fp32 under autocast: behind one, so is the residual stream.
-        stream=4 if autocast and model.embedding_norm == "layer" else computes,
+        stream=4 if promoted(model, fmt, autocast) else computes,
         weight=computes,
         norm_weight=computes,
         autocast=autocast,
@@ -169,7 +176,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         lora_r=0 if full else plan.lora_r,
         lora_dropout=0.0 if full else plan.lora_dropout or recipe.lora_dropout,
         repeats_kv=model.architecture in recipe.repeats_kv,
-        targets=targets,
+        targets=resolve_targets(model, targets, recipe.linear_experts),
         dora=workload.method == "dora",
         quantization=fmt.kernel,
         attention=attention_kernel(plan.attn_implementation).kernel,
@@ -198,6 +205,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         train_embedding=full or any(t.label.startswith("embed") or "wte" in t.label for t in trained),
         gradient_parts=shares(plan).gradients,
         retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full,
+        keeps_cache=model.architecture in recipe.keeps_cache,
         fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and recipe.gathered_dtype == "stored",
         reentrant=reentrant(plan, recipe, fmt),
     )

@@ -36,6 +36,8 @@ class StepKey:
     retains_inputs: bool = False
     """Layer inputs outlive the backward pass of their layer: FSDP's hooks on layers with frozen weights hold them
     (torch distributed/fsdp/_runtime_utils.py _register_post_backward_reshard_only_hook)."""
+    keeps_cache: bool = False
+    """The key-value cache is collected although layers are checkpointed; its views keep the fused projections."""
     fsdp1: bool = False
     """Layers are gathered by FSDP1, whose buffers the allocator reuses late."""
     reentrant: bool = False
@@ -144,6 +146,14 @@ def compile_step(key: StepKey) -> Step:
             return ()
         return tuple(a for j in range(start, stop) for a in of(j).pinned)
 
+    def cached(count: int) -> tuple[Amount, ...]:
+        """The fused projections of the layers in front, where views of them are the cache."""
+        if not (key.keeps_cache and checkpointed):
+            return ()
+        parts = [model.blocks[kinds[j]].attention for j in range(count)]
+        width = sum(a.query_size + a.key_size + a.value_size for a in parts if a is not None)
+        return (Amount("projections that the cache is a view of", "T", width, n.stream, "activation"),) if width else ()
+
     def inputs(count: int) -> tuple[Amount, ...]:
         """Layer inputs that checkpointing keeps, or that the loops of the model hold."""
         kept = min(count, 2) if key.checkpointing == "offload" else count
@@ -188,7 +198,7 @@ def compile_step(key: StepKey) -> Step:
         layer = of(i)
         profile = layer.profile
         if checkpointed:
-            place("forward", i, profile.forgetful, inputs(i + 1) + entry.held, saved_before(i) + copied(i) + pinned(0, i))
+            place("forward", i, profile.forgetful, inputs(i + 1) + entry.held, saved_before(i) + copied(i) + pinned(0, i) + cached(i))
             held, behind = inputs(i + 1), profile.recompute
         else:
             # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
@@ -203,7 +213,7 @@ def compile_step(key: StepKey) -> Step:
     everything = inputs(layers) if checkpointed else ()
     attributes = pinned(0, layers) if checkpointed else ()
     until_exit = copied(layers) if checkpointed else ()
-    place("loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit)
+    place("loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit + cached(layers))
     place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
     place("evaluation", None, head.forgetful, (), copied(layers))
     if key.train_embedding:

@@ -22,7 +22,7 @@ from vram_advisor.memory.resident import ALL, LAYERS, STEP, residents
 from vram_advisor.memory.scores import written_out
 from vram_advisor.memory.setup import Setup, notes, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
-from vram_advisor.units.grid import ceil_div
+from vram_advisor.units.grid import ceil_div, smallest
 
 FUSED_ROWS = 512
 """bitsandbytes multiplies up to this many rows without a 16-bit copy of the weight (backends/cuda/ops.py)."""
@@ -35,6 +35,11 @@ def symbols(model: ModelSpec, loss: str, micro_batch_size: Any, sequence_length:
     pairs = tokens * sequence_length
     rows = loss_rows(model, loss, tokens)
     return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows)
+
+
+def positions(model: ModelSpec, sequence_length: Any) -> Any:
+    """Tokens of a sequence that runs: a model of learned positions has no more than it learned."""
+    return smallest(sequence_length, model.position_rows) if model.position_rows else sequence_length
 
 
 def sequences(workload: Workload, micro_batch_size: Any) -> Any:
@@ -88,7 +93,7 @@ def estimate_training(
         BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
     """
     setup = set_up(model, workload, plan, recipe)
-    b, s = sequences(workload, workload.micro_batch_size), workload.sequence_length
+    b, s = sequences(workload, workload.micro_batch_size), positions(model, workload.sequence_length)
     size = window(model)
     step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1, size is not None and s > size))
     values = symbols(model, setup.key.head.loss, b, s)
@@ -125,7 +130,17 @@ def estimate_training(
         adapter=adapter(setup),
         minimum_mean=numbers.minimum_mean,
         minimum_sd=numbers.minimum_sd,
-        notes=notes(setup),
+        notes=notes(setup) + cut(model, workload),
+    )
+
+
+def cut(model: ModelSpec, workload: Workload) -> tuple[str, ...]:
+    """Says that sequences are longer than the model can take."""
+    if positions(model, workload.sequence_length) == workload.sequence_length:
+        return ()
+    return (
+        f"{model.id} has learned {model.position_rows:,} positions: "
+        f"sequences of {workload.sequence_length:,} tokens are cut.",
     )
 
 

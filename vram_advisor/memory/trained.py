@@ -39,10 +39,51 @@ class Trained:
         return self.numel * self.itemsize
 
 
+STACKED: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(("mixtral", "minimax_m2"), ("w1", "w3", "w2")),
+    **dict.fromkeys(
+        ("deepseek_v2", "deepseek_v3", "deepseek_v32", "dots1", "ernie4_5_moe", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa",
+         "hunyuan_v1_moe", "olmoe", "qwen2_moe", "qwen3_moe", "qwen3_next"),
+        ("gate_proj", "up_proj", "down_proj"),
+    ),
+}  # fmt: skip
+"""Architectures whose linear experts of transformers 4 are stacks in transformers 5, and the names that PEFT turns into
+parameters of the stacks: gate, up, down; ``gate`` alone is the router.
+
+Source: peft 0.21 ``utils/transformers_weight_conversion.py``, transformers 5.23 ``conversion_mapping.py``.
+"""
+
+
+def resolve_targets(model: ModelSpec, targets: frozenset[str], linear_experts: bool) -> frozenset[str]:
+    """The names that carry an adapter: stacked experts are ``experts.gate_up_proj`` and ``experts.down_proj``, their
+    router is ``router``, and dense layers of the same names are left out."""
+    if linear_experts or not any(block.experts for block in model.blocks):
+        return targets
+    names = STACKED.get(model.architecture)
+    asked = set(targets)
+    if "all-linear" in asked:
+        asked = {t.module for t in tensors(model) if t.kind == "linear" and t.role in ADAPTED_ROLES}
+        asked |= {*names, "gate"} if names else set()
+    if names is None:
+        return frozenset(asked)
+    found = asked - {*names, "gate"}
+    if {names[0], names[1]} <= asked:
+        found.add("experts.gate_up_proj")
+    if names[2] in asked:
+        found.add("experts.down_proj")
+    if "gate" in asked:
+        found.add("router")
+    return frozenset(found)
+
+
 def carries_adapter(tensor: Tensor, targets: frozenset[str], linear_experts: bool) -> bool:
-    """Whether a LoRA is put on the tensor."""
+    """Whether a LoRA is put on the tensor; ``targets`` as ``resolve_targets`` gives them."""
     if tensor.kind == "expert_stack":
-        return linear_experts and ("all-linear" in targets or tensor.module in targets)
+        if not linear_experts:
+            return f"experts.{tensor.module}" in targets
+        return "all-linear" in targets or tensor.module in targets
+    if tensor.role == "router":
+        return "router" in targets or tensor.module in targets
     if tensor.kind != "linear":
         return False
     return ("all-linear" in targets and tensor.role in ADAPTED_ROLES) or tensor.module in targets
@@ -59,14 +100,16 @@ def adapter_tensors(
     Raises:
         BadInput: no module of the model has a name among the targets.
     """
+    targets = resolve_targets(model, targets, linear_experts)
     found: list[Trained] = []
     for tensor in tensors(model):
         if not carries_adapter(tensor, targets, linear_experts):
             continue
         *stack, out_features, in_features = tensor.shape
         count = tensor.count * (stack[0] if stack else 1)
-        found.append(Trained(f"{tensor.module} lora_A", (r, in_features), count, itemsize))
-        found.append(Trained(f"{tensor.module} lora_B", (out_features, r), count, itemsize))
+        rank = 2 * r if stack and not linear_experts and tensor.module == "gate_up_proj" else r
+        found.append(Trained(f"{tensor.module} lora_A", (rank, in_features), count, itemsize))
+        found.append(Trained(f"{tensor.module} lora_B", (out_features, rank), count, itemsize))
         if dora:
             found.append(Trained(f"{tensor.module} magnitude", (out_features,), count, 4))
     if not found:

@@ -15,8 +15,12 @@ Span = tuple[str, str]
 Line = tuple[Span, ...]
 
 BLANK: Line = ()
+NBSP = "\u00a0"
+"""Keeps words on one line; printed as an ordinary space."""
 GAP = 2
 """Spaces between columns."""
+NARROWEST = 8
+"""Cells that a flexible column keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,15 @@ def indented(lines: Iterable[Line], by: int = 2) -> list[Line]:
 
 
 def wrapped(spans: Line, width: int, hanging: int = 0) -> list[Line]:
-    """The line broken at spaces; every line but the first starts ``hanging`` cells to the right."""
+    """The line broken at spaces, and within words that are wider than a line; every line but the first starts ``hanging`` cells to the right."""
     lines: list[Line] = []
     current: list[Span] = []
     used = 0
-    for word, style, spaced in _words(spans):
-        if current and spaced and used + 1 + len(word) > width:
+    for word, style, spaced in _words(spans, max(1, width - hanging)):
+        if current and used + spaced + len(word) > width:
             lines.append(tuple(current))
             current, used = [(" " * hanging, "")] if hanging else [], hanging
-        elif current and spaced and used:
+        elif current and spaced:
             current.append((" ", style if current[-1][1] == style else ""))
             used += 1
         current.append((word, style))
@@ -90,14 +94,14 @@ def flow(entries: Iterable[Line], width: int) -> list[Line]:
     return [*lines, current] if current else lines
 
 
-def _words(spans: Line) -> Iterable[tuple[str, str, bool]]:
-    """The words with their style, and whether a space stands before each."""
+def _words(spans: Line, longest: int) -> Iterable[tuple[str, str, bool]]:
+    """The words with their style, and whether a space stands before each; a longer word comes in pieces."""
     spaced = False
     for text, style in spans:
         for i, word in enumerate(text.split(" ")):
             spaced = spaced or i > 0
-            if word:
-                yield word, style, spaced
+            for start in range(0, len(word), longest):
+                yield word[start : start + longest], style, spaced
                 spaced = False
 
 
@@ -111,8 +115,8 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Line]], width: in
         widest = max(flexible, key=lambda i: widths[i])
         others = [widths[i] for i in flexible if i != widest]
         # Down to the next widest at a time, so that several flexible columns end up alike.
-        step = min(over, max(1, widths[widest] - max(others, default=0)))
-        if widths[widest] - step < 8:
+        step = min(over, max(1, widths[widest] - max(others, default=0)), widths[widest] - NARROWEST)
+        if step <= 0:
             break
         widths[widest] -= step
         over -= step

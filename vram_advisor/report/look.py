@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vram_advisor.report.layout import Line
+from vram_advisor.report.layout import NBSP, Line
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 PARTS = 7
@@ -80,7 +80,8 @@ class Look:
 
     def _painted(self, spans: Line) -> str:
         text = ""
-        for part, style in spans:
+        for written, style in spans:
+            part = written.replace(NBSP, " ")
             if not self.unicode:
                 part = part.translate(ASCII)
             if self.colour and style:

@@ -51,7 +51,7 @@ def _host(host: HostSnapshot) -> str:
 
 def _gpu(gpu: GpuSnapshot, look: Look, width: int) -> Iterator[Line]:
     card = "not in the catalogue" if gpu.spec is None else gpu.spec.id
-    yield from wrapped(((f"GPU {gpu.index}  {gpu.name}", "bold"), (f"  {card}", "dim")), width)
+    yield from wrapped(((f"GPU {gpu.index}: {gpu.name}", "bold"), (f" ({card})", "dim")), width)
     if gpu.free_bytes is None:
         yield line(f"  {gib(gpu.total_bytes)} in all; how much is free is not reported")
     else:

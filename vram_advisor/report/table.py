@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.domain.estimate import Component, Interval
-from vram_advisor.report.layout import Column, Line, line, table
+from vram_advisor.report.layout import NBSP, Column, Line, line, table
 from vram_advisor.report.look import Look
 from vram_advisor.report.sizes import size
 from vram_advisor.units.bytes import GIB
@@ -69,4 +69,4 @@ def _room(option: Option) -> Line:
 def _first_product(component: Component) -> str:
     """The largest product of a formula."""
     products = component.formula.split(" + ")
-    return products[0] + (f" + {len(products) - 1} more" if len(products) > 1 else "")
+    return products[0] + (f" +{NBSP}{len(products) - 1}{NBSP}more" if len(products) > 1 else "")
