@@ -22,6 +22,7 @@ app = App(
     help="How much GPU memory a fine-tune or an inference needs, where it goes, and whether it fits.",
     help_epilogue=EPILOGUE,
     version=__version__,
+    suppress_keyboard_interrupt=False,
     # --target-modules q_proj v_proj takes both words.
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
 )
@@ -45,9 +46,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Bad input is a sentence on standard error, never a traceback."""
     try:
-        result = app(
-            list(arguments), exit_on_error=False, print_error=False, result_action="return_value", backend="asyncio"
-        )
+        result = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         from vram_advisor.cli.parse_errors import sentence
 

@@ -39,6 +39,8 @@ class Workload(Record):
     """varied: sequences are not packed, so batches differ in length and the allocator keeps more in reserve."""
     context_length: int = Field(4096, ge=1, le=LARGEST)
     """Tokens that the KV cache holds per sequence at inference."""
+    prompt_length: int | None = Field(None, ge=1, le=LARGEST)
+    """Tokens of the context that are read at once before the first is generated; None: all of them."""
     num_sequences: int = Field(1, ge=1, le=LARGEST)
     """Sequences served together at inference."""
 

@@ -30,6 +30,8 @@ def eager(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -
         soft = softmax_with_sinks(t, masked, a)
     else:
         soft = softmax(t, masked, h)
+    if h.eager == "bare":
+        entered = soft.itemsize
     probabilities = t.cast(soft, entered, "attention probabilities")
     if h.eager == "biased":
         t.drop(probabilities)
@@ -88,12 +90,14 @@ def masked_scores(t: LayerTape, raw: Value, a: Attention, h: Habits) -> Value:
     if h.eager == "biased_fp32":
         biased = t.record("biased attention scores", [scaled], "Q", heads, 4, casts_gradient=True)
         return t.record("masked attention scores", [biased], "Q", heads, 4)
-    return t.record("masked attention scores", [scaled], "Q", heads, scaled.itemsize, passes_gradient=True)
+    # The mask has the dtype of the embeddings: an fp32 one turns the sum into fp32.
+    wide = max(scaled.itemsize, t.numerics.weight)
+    return t.record("masked attention scores", [scaled], "Q", heads, wide, casts_gradient=True)
 
 
 def softmax(t: LayerTape, masked: Value, h: Habits) -> Value:
     """The softmax in fp32, or in the dtype of its input where autocast does not change that."""
-    own = h.eager == "in_place" or (h.eager == "own_dtype" and t.numerics.autocast is None)
+    own = h.eager == "in_place" or (h.eager in ("own_dtype", "bare") and t.numerics.autocast is None)
     wide = masked if own else t.cast(masked, 4, "attention scores in fp32")
     label = "attention probabilities in fp32" if wide.itemsize == 4 else "softmax of attention scores"
     return t.record(label, [wide], "Q", wide.width, wide.itemsize, save_output=True)

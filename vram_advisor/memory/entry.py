@@ -126,7 +126,7 @@ def masks(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:
     bits = h.eager == "biased_fp32"
     amounts = []
     if added and model.causal:
-        amounts.append(Amount("causal mask", "Q", 1, 1 if bits else n.stream, "activation", added))
+        amounts.append(Amount("causal mask", "Q", 1, 1 if bits else n.weight, "activation", added))
     if chosen:
         amounts.append(Amount("attention mask", "Q" if n.padded else "ss", 1, 1, "activation", chosen))
     return tuple(amounts)

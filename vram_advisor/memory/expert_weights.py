@@ -13,20 +13,20 @@ from vram_advisor.memory.tape import Value
 
 def expert_weight(
     t: LayerTape, label: str, count: int, in_features: int, out_features: int, name: str
-) -> Value:
-    """``W + scaling * B @ A`` of all experts at once; computed a first time where the adapter is registered."""
+) -> tuple[Value, Value, Value]:
+    """``W + scaling * B @ A`` of all experts at once, with A and B."""
     n = t.numerics
     rank = n.lora_r * (2 if name == "gate_up_proj" else 1)
     numel = count * in_features * out_features
     a = factor(t, f"{label} lora_A", count * rank * in_features)
     b = factor(t, f"{label} lora_B", count * rank * out_features)
-    work = [
-        Amount(f"gradient of {label} lora before scaling", "one", count * rank * max(in_features, out_features), n.weight, "workspace")
-    ]
-    return t.record(
+    widest = count * rank * max(in_features, out_features)
+    work = [Amount(f"gradient of {label} lora before scaling", "one", widest, n.weight, "workspace")]
+    whole = t.record(
         f"{label} weight with adapter", [a, b], "one", numel, n.weight,
         saved=[a, b], backward_temporaries=work, kind="weight copy",
     )  # fmt: skip
+    return whole, a, b
 
 
 def factor(t: LayerTape, label: str, numel: int) -> Value:

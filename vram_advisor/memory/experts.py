@@ -102,22 +102,22 @@ def grouped(t: LayerTape, x: Value, weights: Value, e: Experts) -> Value:
     up = product(t, rows, up_weight, name, e, width, wide)
     active = gate(t, up, e)
     down_weight = adapted(t, "down_proj", e, inner, width)
-    t.drop(*up_weight)
     down = product(t, active, down_weight, "down_proj", e, inner, width)
     product_out = weighted(t, down, ordered, "weighted rows")
     restored = t.record(
         "rows by token", [product_out], "T", k * width, product_out.itemsize, saved=[index("places of the rows")]
     )
     out = t.cast(t.record("sum of experts", [restored], "T", width, restored.itemsize), x.itemsize)
-    t.drop(rows, down, restored, *down_weight, *held)
+    t.drop(rows, down, restored, *up_weight, *down_weight, *held)
     return out
 
 
 def adapted(t: LayerTape, name: str, e: Experts, in_features: int, out_features: int) -> tuple[Value, ...]:
-    """The weight with its adapter, if it has one; the frame holds it."""
+    """The weight with its adapter, if it has one, and the adapter's matrices: PEFT keeps them until the experts are
+    done."""
     if not t.numerics.targeted(f"experts.{name}"):
         return ()
-    return (expert_weight(t, f"experts {name}", e.num_experts, in_features, out_features, name),)
+    return expert_weight(t, f"experts {name}", e.num_experts, in_features, out_features, name)
 
 
 def product(
@@ -132,7 +132,7 @@ def product(
     if e.bias:
         biases = [t.record(f"{label} biases by row", [], "T", k * out_features, n.weight, needs_grad=n.train_base)]
     if weight:
-        out = t.record(f"{label} output", [rows, *weight], "T", k * out_features, n.weight, saved=[rows, *weight])
+        out = t.record(f"{label} output", [rows, weight[0]], "T", k * out_features, n.weight, saved=[rows, weight[0]])
     else:
         gradient = [Amount(f"gradient of {label}", "one", numel, n.weight, "gradient")] if n.train_base else []
         out = t.record(

@@ -21,8 +21,8 @@ Order = Literal["before", "after", "sum"]
 """Where norms stand. before: on the input of attention and MLP; after: on their outputs alone; sum: on the sum of
 output and residual (BERT)."""
 
-Eager = Literal["fp32_softmax", "own_dtype", "fp32_products", "biased", "biased_fp32", "in_place", "sinks"]
-"""How attention is written out. fp32_softmax: the softmax in fp32; own_dtype: in the dtype of the scores;
+Eager = Literal["fp32_softmax", "own_dtype", "bare", "fp32_products", "biased", "biased_fp32", "in_place", "sinks"]
+"""How attention is written out. fp32_softmax: the softmax in fp32; own_dtype: in the dtype of the scores; bare: the same, and not cast to that of the values;
 fp32_products: queries and keys in fp32 first (GPT-J); biased: ALiBi is the first summand of the product (BLOOM);
 biased_fp32: an fp32 ALiBi is added (MPT); in_place: scaled in place (Falcon); sinks: one more column (gpt-oss)."""
 
@@ -84,7 +84,7 @@ PARTIAL = Habits(partial_rotary=True)
 INTERLEAVED = Habits(partial_rotary=True, position_tables="interleaved")
 
 HABITS: dict[str, Habits] = {
-    "bert": Habits(order="sum", embedded_apart=True),
+    "bert": Habits(eager="bare", order="sum", embedded_apart=True),
     "bloom": Habits(returns_probabilities=True, eager="biased", without_flash=True),
     "cohere": Habits(rotary="fp32", late_qk_norm=True),
     "cohere2": Habits(rotary="fp32"),
@@ -123,10 +123,10 @@ HABITS: dict[str, Habits] = {
     "phi": Habits(partial_rotary=True, embedding_rebound=True),
     "phi3": PARTIAL,
     "qwen2_moe": Habits(shared_expert_first=True),
-    "roberta": Habits(order="sum", embedded_apart=True),
+    "roberta": Habits(eager="bare", order="sum", embedded_apart=True),
     "stablelm": Habits(partial_rotary=True, late_qk_norm=True, dropout_of_attention=False),
     "starcoder2": Habits(dropout_inside=True),
-    "xlm-roberta": Habits(order="sum", embedded_apart=True),
+    "xlm-roberta": Habits(eager="bare", order="sum", embedded_apart=True),
 }
 
 

@@ -50,6 +50,11 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     """Play the part of the step behind the last layer."""
     tape = LayerTape(numerics, keep_gradients)
     hidden = tape.record("last hidden states", [], "T", model.hidden_size, numerics.stream, needs_grad=True)
+    if not model.causal:
+        # An encoder is trained with a head of a few classes: nothing is as wide as the vocabulary.
+        loss = tape.record("loss", [hidden], "one", 1, 4)
+        tape.drop(hidden)
+        return tape.profile(None, loss, None)
     normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:

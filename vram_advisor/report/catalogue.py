@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def matching_gpus(gpus: Iterable[GpuSpec], words: Iterable[str]) -> tuple[GpuSpec, ...]:
     """The cards whose id, name, vendor or architecture contain every word."""
-    wanted = _split(words)
+    wanted = tuple(words)
     return tuple(gpu for gpu in gpus if _has(wanted, gpu.id, gpu.name, gpu.vendor, gpu.architecture))
 
 
 def matching_models(records: Iterable[ModelRecord], words: Iterable[str]) -> tuple[ModelRecord, ...]:
     """The models whose id, alias, repository, family or architecture contain every word."""
-    wanted = _split(words)
+    wanted = tuple(words)
     return tuple(
         record
         for record in records
@@ -100,13 +100,14 @@ def schema_lines(width: int) -> list[Line]:
     return table((Column("name"), Column("is"), Column("of", flexible=True)), rows, width)
 
 
-def _split(words: Iterable[str]) -> list[str]:
-    return [part for word in words for part in word.lower().replace("-", " ").split()]
+def _normal(text: str) -> str:
+    return "-".join(text.lower().replace("_", "-").replace("-", " ").split())
 
 
-def _has(wanted: list[str], *names: str) -> bool:
-    text = " ".join(names).lower()
-    return all(word in text for word in wanted)
+def _has(words: Iterable[str], *names: str) -> bool:
+    """Whether each word stands in one of the names; separators and case do not matter."""
+    normal = [_normal(name) for name in names]
+    return all(any(_normal(word) in name for name in normal) for word in words)
 
 
 def _number(value: float | None) -> str:

@@ -100,9 +100,18 @@ def _words(spans: Line, longest: int) -> Iterable[tuple[str, str, bool]]:
     for text, style in spans:
         for i, word in enumerate(text.split(" ")):
             spaced = spaced or i > 0
-            for start in range(0, len(word), longest):
-                yield word[start : start + longest], style, spaced
+            for piece in _pieces(word, longest):
+                yield piece, style, spaced
                 spaced = False
+
+
+def _pieces(word: str, longest: int) -> Iterable[str]:
+    while len(word) > longest:
+        at = word.rfind("-", 1, longest) + 1 or longest
+        yield word[:at]
+        word = word[at:]
+    if word:
+        yield word
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Line]], width: int) -> list[int]:
