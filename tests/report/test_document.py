@@ -96,7 +96,12 @@ def test_the_fixed_keys_of_an_answer() -> None:
 
 
 def test_golden_json() -> None:
-    assert_golden("check_fits.json", json.dumps(answer_document(answer("fits")), ensure_ascii=False, indent=2) + "\n")
+    document = as_json(answer_document(answer("fits")))
+    # Levers come and go with their records, whose schema is tested above: here stands the shape around them.
+    document["workload"] = {"method": document["workload"]["method"]}
+    for option in document["options"]:
+        option["plan"] = {"quantization": option["plan"]["quantization"]}
+    assert_golden("check_fits.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
 @pytest.mark.parametrize("method", ["lora", "full", "qlora"])

@@ -60,6 +60,8 @@ class Recipe:
     """fused: the activation saves gate and up and recomputes their product (Liger SwiGLU)."""
     lora_kernel: Literal["framework", "fused"] = "framework"
     """fused: attention and MLP with their adapters are one autograd function (Unsloth)."""
+    liger_patches: bool = True
+    """Choosing the Liger loss also takes its kernels for norms, rotary embedding and SwiGLU (use_liger_kernel)."""
     linear_experts: bool = False
     """Experts are ordinary linear layers that quantizers and adapters reach (transformers 4), not stacks."""
     reentrant: bool = False
@@ -125,39 +127,39 @@ _ROWS = (
         "trl-0.13", "TRL SFTTrainer of January 2025", "trl 0.13.0, transformers 4.48.1, peft 0.13.2", "read in source",
         "trl trainer/sft_trainer.py (kbit preparation), trainer/utils.py peft_module_casting_to_bf16; transformers"
         " loss/loss_utils.py; peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), activation_sd=0.03,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
     ),
     Recipe(
         "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "read in source",
         "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits,"
         " shifted copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), activation_sd=0.03,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
     ),
     Recipe(
         "fms-0.13", "fms-acceleration, no kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
         "read in source",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
     ),
     Recipe(
         "fms-0.11", "fms-acceleration, no kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
         "read in source",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
     ),
     Recipe(
         "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0",
         "read in source",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.46", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), activation_sd=0.15,
+        linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.15,
     ),
     Recipe(
         "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4",
         "read in source",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.45", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), activation_sd=0.15,
+        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.15,
     ),
     Recipe(
         "swift-1", "ms-swift 1", "ms-swift 1.7, transformers 4.38, peft 0.9", "read in source",

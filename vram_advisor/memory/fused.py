@@ -51,3 +51,26 @@ def fused_adapter(t: LayerTape, x: Value, module: str, out_features: int) -> Val
         saved=saved, temporaries=[product, *([copy] if quantised else [])], backward_temporaries=work,
         parameters=parameters, gradient_in_input=True,
     )  # fmt: skip
+
+
+def fused_product(t: LayerTape, gate: Value, up: Value) -> Value:
+    """``act(gate) * up`` in one kernel: saves both and writes their gradients over them (Liger SwiGLU, GeGLU)."""
+    return t.record(
+        "gated product", [gate, up], gate.rows, gate.width, gate.itemsize, saved=[gate, up], gradient_in_input=True
+    )
+
+
+def fused_down(t: LayerTape, gate: Value, up: Value, module: str, out_features: int) -> Value:
+    """Activation, product and output layer with its adapter as one function: the product is not saved (Unsloth)."""
+    n = t.numerics
+    width = gate.width
+    product = Amount("gated product", gate.rows, width, 2, "activation")
+    quantised = [Amount(f"{module} dequantised weight", "one", width * out_features, 2, "workspace")]
+    work = quantised if n.quantization != "none" else []
+    matrices = (("lora_A", width), ("lora_B", out_features))
+    parameters = [Amount(f"gradient of {module} {m}", "one", n.lora_r * w, n.adapter, "gradient") for m, w in matrices]
+    return t.record(
+        f"{module} output", [gate, up], gate.rows, out_features, 2,
+        saved=[gate, up], temporaries=[product, *work], backward_temporaries=[product, *work],
+        parameters=parameters, gradient_in_input=True,
+    )  # fmt: skip

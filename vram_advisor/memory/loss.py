@@ -156,7 +156,11 @@ def _liger(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits)
     if habits.train_head:
         saved.append(Amount("gradient of the output layer", "one", vocab * hidden.width, n.weight, "gradient"))
         parameters.append(_head_gradient(tape, hidden, vocab))
-    loss = tape.record("loss", [hidden], "T", 1, 4, saved=saved, temporaries=[chunk, part], parameters=parameters)
+    work = [chunk, part]
+    if habits.head_itemsize != compute:
+        # Each matrix product of a chunk casts the frozen fp32 output layer anew.
+        work.append(Amount("output layer in 16 bit", "one", vocab * hidden.width, compute, "weight copy"))
+    loss = tape.record("loss", [hidden], "T", 1, 4, saved=saved, temporaries=work, parameters=parameters)
     tape.drop(hidden)
     return loss
 

@@ -166,6 +166,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
             model, plan.lora_r, targets, adapter, workload.method == "dora", recipe.linear_experts
         )
         trained += saved_modules(model, plan.modules_to_save, embedding)
+    liger = plan.loss == "liger" and recipe.liger_patches
     numerics = Numerics(
         stream=4 if promoted(model, fmt, autocast) else computes,
         weight=computes,
@@ -182,8 +183,8 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         attention=attention_kernel(plan.attn_implementation).kernel,
         sdpa=plan.attn_implementation.startswith("sdpa"),
         padded=workload.padding == "padded",
-        norm_kernel=recipe.norm_kernel,
-        mlp_kernel=recipe.mlp_kernel,
+        norm_kernel="fused" if liger else recipe.norm_kernel,
+        mlp_kernel="fused" if liger else recipe.mlp_kernel,
         lora_kernel=recipe.lora_kernel,
         linear_experts=recipe.linear_experts,
     )

@@ -33,7 +33,7 @@ def matching_models(records: Iterable[ModelRecord], words: Iterable[str]) -> tup
 def gpu_lines(gpus: Iterable[GpuSpec], width: int) -> list[Line]:
     """Cards as a table."""
     columns = (
-        Column("id", flexible=True),
+        Column("id"),
         Column("memory", "right"),
         Column("GB/s", "right"),
         Column("compute", "right"),
@@ -57,7 +57,7 @@ def gpu_lines(gpus: Iterable[GpuSpec], width: int) -> list[Line]:
 def model_lines(records: Iterable[ModelRecord], width: int) -> list[Line]:
     """Models as a table."""
     columns = (
-        Column("id", flexible=True),
+        Column("id"),
         Column("parameters", "right"),
         Column("active", "right"),
         Column("repository", flexible=True, cut=True),

@@ -107,7 +107,7 @@ def _words(spans: Line, longest: int) -> Iterable[tuple[str, str, bool]]:
 
 def _pieces(word: str, longest: int) -> Iterable[str]:
     while len(word) > longest:
-        at = word.rfind("-", 1, longest) + 1 or longest
+        at = max(word.rfind(mark, 1, longest) for mark in "-/_") + 1 or longest
         yield word[:at]
         word = word[at:]
     if word:
