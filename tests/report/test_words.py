@@ -95,3 +95,9 @@ def test_levers_follow_what_is_large_and_not_yet_pulled() -> None:
 def test_full_training_is_pointed_to_adapters() -> None:
     q8 = option("pure bf16", "bf16", 7 * GIB, BUSY, 0.1)
     assert "--method lora" in levers(q8, Workload(method="full"))[0]
+
+
+def test_inference_is_pointed_to_its_own_options() -> None:
+    q8 = option("Q8", "int8", 2 * GIB, BUSY, 0.1)
+    said = " ".join(levers(q8, Workload(num_sequences=4)))
+    assert "--num-sequences below 4" in said and "--loss" not in said and "--sequence-length" not in said

@@ -23,6 +23,8 @@ class Case:
     """Measured numbers that the row itself states (a CUDA context)."""
     phase: str | None = None
     """The one phase that the row measured; None: the whole step."""
+    sum_over: int = 1
+    """The figures of the row are sums over so many GPUs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
     scored: list[Scored] = []
     for reading in found:
         parts = [(weight, figure(value, reading.meter, cases[0].phase)) for weight, value in estimates]
-        known = [(weight, part) for weight, part in parts if part is not None]
+        known = [(weight, summed(part, cases[0].sum_over)) for weight, part in parts if part is not None]
         if not known:
             continue
         low, mid, high = mixed([(weight, part) for weight, part in known])
@@ -103,6 +103,11 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
                    row.get("quality", ""), reading.measured, reading.resolution, low, mid, high)
         )  # fmt: skip
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
+
+
+def summed(one: Interval, gpus: int) -> Interval:
+    """The figure of one GPU, times so many that hold as much."""
+    return one if gpus == 1 else Interval(one.low * gpus, one.mid * gpus, one.high * gpus)
 
 
 def _estimate(case: Case, coefficients: Coefficients) -> Estimate:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SYMBOLS = ("one", "s", "T", "T128", "Q", "ss", "C")
+SYMBOLS = ("one", "s", "T", "T128", "Q", "ss", "C", "X")
 """What sizes are linear in: a constant, sequence length, tokens, tokens with each sequence rounded up to 128,
-micro batch x length squared, length squared, rows of one chunk of the loss."""
+micro batch x length squared, length squared, rows of one chunk of the loss, rows of one expert."""
 
 SYMBOL_NAMES = {
     "s": "positions",
@@ -20,6 +20,7 @@ SYMBOL_NAMES = {
     "Q": "pairs of tokens",
     "ss": "pairs of positions",
     "C": "rows of a chunk",
+    "X": "rows of one expert",
 }
 
 Size = tuple[int, ...]

@@ -34,7 +34,7 @@ class Serving:
     fused_rows: int = 512
     """bitsandbytes multiplies up to this many rows without a 16-bit copy of a 4-bit weight."""
     dequantised_copies: int = 1
-    """16-bit copies of a dequantised weight that are alive together."""
+    """16-bit copies of one weight that are alive together when it is quantised or dequantised."""
     quantises_head: bool = False
     """The output layer is quantised too."""
     unties_head: bool = False
@@ -65,7 +65,7 @@ _ROWS = (
         "transformers models/qwen2/modeling_qwen2.py (legacy cache, rotary tables in every layer, logits.float());"
         " QwenLM speed_benchmark.rst",
         logits="prompt", cache="rebuilt", windows=False, tables_per_layer=True, one_block=False, linear_experts=True,
-        fused_rows=1, scratch=("gptq_int4",), loads_head_twice=("awq_int4",),
+        fused_rows=1, scratch=("gptq_int4",),
     ),
     Serving(
         "litgpt", "LitGPT generate", "litgpt 0.2 to 0.5, lightning 2.5, bitsandbytes 0.42", "measured",

@@ -8,6 +8,8 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory.inference import estimate_inference
+from vram_advisor.memory.session import resolved_inference
 from vram_advisor.memory.setup import resolved
 from vram_advisor.memory.timeline import estimate_training
 
@@ -33,5 +35,8 @@ def estimate(
     Raises:
         BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
     """
+    if not workload.trains:
+        plan = resolved_inference(plan)
+        return Estimated(plan, estimate_inference(model, workload, plan, recipe, device, coefficients))
     plan = resolved(workload, plan, recipe)
     return Estimated(plan, estimate_training(model, workload, plan, recipe, device, coefficients))

@@ -23,7 +23,7 @@ def experts(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
     beside = shared(t, x, e) if shared_first else None
     weights = route(t, x, e, h)
     if t.numerics.linear_experts:
-        routed = expert_loop(t, x, weights, e)
+        routed = expert_loop(t, x, weights, e, h)
     else:
         routed = grouped(t, x, weights, e)
     if e.shared_expert_intermediate_size and beside is None:
@@ -65,7 +65,9 @@ def route(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
         all_of_them = t.record("router probabilities", [wide], "T", count, 4, save_output=True)
         top = t.record("probabilities of chosen experts", [all_of_them], "T", k, 4, saved=[places])
         out = t.record("routing weights", [top], "T", k, 4)
-        if not h.routing_fp32:
+        if t.numerics.linear_experts:
+            out = t.cast(out, x.itemsize, "routing weights")
+        elif not h.routing_fp32:
             out = t.cast(out, logits.itemsize, "routing weights")
     t.drop(logits)
     return out

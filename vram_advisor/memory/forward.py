@@ -1,10 +1,9 @@
 """One layer in a pass without gradients: what is alive while it works.
 
-Layers of ordinary attention and a dense MLP are played as in training, with nothing saved. Mixtures of experts, latent
-attention and layers with a state of fixed size are written down here, forward only.
+Layers that training plays are played by the same rules, with nothing saved. The others are written down here, forward
+only: states of fixed size, sparse attention, experts that see every token, layers of one part alone.
 
-Source: transformers 5.23 ``models/*/modeling_*.py``, traced layer by layer; an architecture that is not in a table does
-as most do.
+Source: transformers 5.23 ``models/*/modeling_*.py``, traced layer by layer.
 """
 
 from __future__ import annotations
@@ -17,29 +16,29 @@ from vram_advisor.memory.attention import attention
 from vram_advisor.memory.blocks import play_block
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.feed_forward import mlp
-from vram_advisor.memory.forward_experts import experts
-from vram_advisor.memory.forward_latent import latent_attention
+from vram_advisor.memory.forward_experts import any_experts, is_routed_plainly
+from vram_advisor.memory.forward_latent import sparse_attention
 from vram_advisor.memory.forward_state import state_layer
 from vram_advisor.memory.habits import habits
+from vram_advisor.memory.latent_attention import latent_attention
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Moment, Value
 
 
-def is_dense(block: Block) -> bool:
-    """Ordinary attention and one dense MLP: what training plays too."""
-    return block.mlp is not None and block.experts is None and is_ordinary(block)
-
-
-def is_ordinary(block: Block) -> bool:
-    """Keys and values of heads, and no state."""
-    return block.attention is not None and block.attention.kind == "gqa" and block.state is None
+def is_played(model: ModelSpec, block: Block) -> bool:
+    """Whether training plays such a layer: attention, and one MLP or one mixture of experts."""
+    if block.attention is None or block.state is not None or block.attention.index_n_heads:
+        return False
+    if block.experts is None:
+        return block.mlp is not None
+    return block.mlp is None and is_routed_plainly(block.experts, model.architecture)
 
 
 @lru_cache(maxsize=1024)
 def forward_moments(model: ModelSpec, block: Block, numerics: Numerics, several: bool) -> tuple[Moment, ...]:
     """Moments of one layer without its input, which the caller holds; ``several``: more than one sequence."""
-    if is_dense(block):
+    if is_played(model, block):
         return play_block(model, block, numerics, False, True).profile.forgetful
     t = LayerTape(numerics)
     x = t.value("layer input", "T", model.hidden_size, numerics.stream, False)
@@ -89,20 +88,23 @@ def mix(t: LayerTape, x: Value, b: Block, model: ModelSpec, several: bool) -> tu
     if b.state is not None:
         return state_layer(t, x, b.state, model.architecture), ()
     assert b.attention is not None
+    if b.attention.index_n_heads:
+        return sparse_attention(t, x, b.attention, several), ()
     if b.attention.kind == "mla":
-        return latent_attention(t, x, b.attention, several), ()
+        return latent_attention(t, x, b.attention, habits(model.architecture)), ()
     return attention(t, x, b.attention, habits(model.architecture), b.norm, False)
 
 
 def feed(t: LayerTape, x: Value, b: Block, model: ModelSpec) -> Value:
     """The feed-forward part: dense, experts, or both side by side (Gemma 4)."""
+    h = habits(model.architecture)
     if b.experts is None:
         assert b.mlp is not None
         return mlp(t, x, b.mlp)
     if b.mlp is None:
-        return experts(t, x, b.experts, model.architecture)
+        return any_experts(t, x, b.experts, model.architecture, h)
     dense = norm(t, mlp(t, x, b.mlp), "dense norm", b.norm)
-    routed = experts(t, norm(t, x, "experts norm", b.norm), b.experts, model.architecture)
+    routed = any_experts(t, norm(t, x, "experts norm", b.norm), b.experts, model.architecture, h)
     out = t.add(dense, norm(t, routed, "routed norm", b.norm), "dense and experts")
     t.drop(dense)
     return out

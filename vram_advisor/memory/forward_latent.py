@@ -1,7 +1,7 @@
-"""Multi-head latent attention without gradients: heads are unfolded from the latents of all tokens.
+"""Sparse latent attention without gradients: an indexer scores all pairs of tokens, then heads attend to some.
 
-Source: transformers 5.23 ``models/deepseek_v3/modeling_deepseek_v3.py`` DeepseekV3Attention (the cache holds latents
-and ``expand_kv`` unfolds them in every step), ``models/deepseek_v32`` (the indexer), traced.
+Source: transformers 5.23 ``models/deepseek_v32/modeling_deepseek_v32.py`` DeepseekV32Indexer, ``models/glm_moe_dsa``,
+traced.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vram_advisor.memory.norms import norm
 from vram_advisor.memory.tape import Value
 
 
-def latent_attention(t: LayerTape, x: Value, a: Attention, several: bool) -> Value:
+def sparse_attention(t: LayerTape, x: Value, a: Attention, several: bool) -> Value:
     """From the normed input to the output projection. x [T x hidden_size]; ``several``: more than one sequence."""
     heads, rope = a.num_attention_heads, a.qk_rope_head_dim or 0
     if a.q_lora_rank:
@@ -31,9 +31,9 @@ def latent_attention(t: LayerTape, x: Value, a: Attention, several: bool) -> Val
     wide, keys = unfolded(a)
     unfold = t.record("keys and values unfolded", [kept], q.rows, wide, q.itemsize)
     full = t.record("keys with their rotated part", [unfold, key], q.rows, keys, q.itemsize)
-    held = [indexer(t, x, a, several)] if a.index_n_heads else []
+    chosen = indexer(t, x, a, several)
     out = attend(t, query, full, unfold, a)
-    t.drop(q, turned, both, query, unfold, full, *held)
+    t.drop(q, turned, both, query, unfold, full, chosen)
     result = linear(t, out, a.modules[3], x.width)
     t.drop(out, x)
     return result

@@ -73,6 +73,8 @@ class Habits:
     routing_fp32: bool = False
     """Routing weights stay fp32, so the weighted outputs of the experts are."""
     shared_expert_first: bool = False
+    expert_modules: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
+    """Names of gate, up and down where experts are linear layers (transformers 4)."""
     without_sdpa: bool = False
     """transformers has no scaled_dot_product_attention for it."""
     without_flash: bool = False
@@ -113,7 +115,7 @@ HABITS: dict[str, Habits] = {
     "kimi_k2": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
     "llama4_text": Habits(rotary="complex", shared_expert_first=True),
     "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
-    "mixtral": Habits(routing_fp32=True),
+    "mixtral": Habits(routing_fp32=True, expert_modules=("w1", "w3", "w2")),
     "mpt": Habits(returns_probabilities=True, fused="split", eager="biased_fp32", without_flash=True),
     "nemotron": PARTIAL,
     "olmo": Habits(rotary="fp32_tables"),

@@ -71,7 +71,7 @@ class Cached:
 def symbols(sequences: Any, tokens: Any) -> tuple[Any, ...]:
     """The values of ``amount.SYMBOLS`` for sequences of equal length, numbers or arrays; there is no loss."""
     rows = sequences * tokens
-    return (1, tokens, rows, sequences * (ceil_div(tokens, 128) * 128), rows * tokens, tokens * tokens, 0)
+    return (1, tokens, rows, sequences * (ceil_div(tokens, 128) * 128), rows * tokens, tokens * tokens, 0, 0)
 
 
 @lru_cache(maxsize=512)

@@ -58,7 +58,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:
-        normed = tape.matmul(normed, "project_out", model.hidden_size, model.embedding_size, numerics.weight, False)
+        normed = tape.matmul(normed, "project_out", model.hidden_size, model.embedding_size, numerics.weight, numerics.train_base)
     write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger, "pieces": _pieces}.get(loss_kernel(habits.loss).form, _logits)
     loss = write(tape, normed, model, habits)
     return tape.profile(None, loss, None)

@@ -120,6 +120,9 @@ def compile_step(key: StepKey) -> Step:
     for i in range(layers):
         copies.append(copies[-1] + of(i).copies)
     finished[layers] = head.parameter_gradients
+    if model.tie_word_embeddings and key.train_embedding and not key.keep_gradients:
+        # The output layer's part waits for the embedding's, beside the gradient of earlier micro batches.
+        finished[layers] = model.vocab_size * (model.embedding_size or model.hidden_size) * n.weight
     for i in reversed(range(layers)):
         finished[i] = finished[i + 1] + of(i).profile.parameter_gradients
 

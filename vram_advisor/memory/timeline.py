@@ -34,7 +34,9 @@ def symbols(model: ModelSpec, loss: str, micro_batch_size: Any, sequence_length:
     padded = micro_batch_size * (ceil_div(sequence_length, 128) * 128)
     pairs = tokens * sequence_length
     rows = loss_rows(model, loss, tokens)
-    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows)
+    mixture = next((block.experts for block in model.blocks if block.experts), None)
+    share = ceil_div(tokens * mixture.num_experts_per_tok, mixture.num_experts) if mixture else 0
+    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows, share)
 
 
 def positions(model: ModelSpec, sequence_length: Any) -> Any:

@@ -42,7 +42,7 @@ def _weights(plan: Plan, workload: Workload) -> str | None:
 
 
 def _loss(plan: Plan, workload: Workload) -> str | None:
-    if plan.loss == "standard":
+    if workload.trains and plan.loss == "standard":
         return "a loss that never holds all logits (--loss liger or --loss chunked)"
     return _shorter(plan, workload)
 

@@ -8,7 +8,7 @@ from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.report import words
 from vram_advisor.report.bar import memory_bar, phase_bars
 from vram_advisor.report.explain import explained
-from vram_advisor.report.layout import BLANK, Line, Span, indented, line, wrapped
+from vram_advisor.report.layout import BLANK, NBSP, Line, Span, indented, line, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.table import components_table, options_table
 from vram_advisor.units.bytes import gib
@@ -16,6 +16,8 @@ from vram_advisor.units.bytes import gib
 WIDEST = 110
 """Longer lines are hard to read."""
 NEXT = "NEXT"
+UNITS = ("GiB", "MiB", "KiB", "%")
+"""They stay on the line of their number."""
 LEGEND = (
     "allocated: live tensors. reserved: with the allocator's slack. process: what nvidia-smi shows. "
     "minimum: where out-of-memory begins; the verdict compares it with the free memory. "
@@ -56,6 +58,8 @@ def _verdict(answer: Answer, width: int) -> Iterator[Line]:
 
 def _labelled(label: Span, text: str, margin: int, width: int) -> Iterator[Line]:
     """A paragraph with a word in its margin."""
+    for unit in UNITS:
+        text = text.replace(f" {unit}", NBSP + unit)
     for i, spans in enumerate(wrapped(line(text), width - margin)):
         word, style = label if i == 0 else ("", "")
         yield ((word.ljust(margin), style), *spans)
