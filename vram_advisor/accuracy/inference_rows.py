@@ -83,7 +83,9 @@ def device_of(row: Row, gpus: int) -> Device | None:
 def workloads(row: Row) -> list[Workload]:
     """Prompts and contexts that the row could mean."""
     sequences = int(row["parallel"] or 1)
-    prompt, generated, context = (int(row[name] or 0) for name in ("prompt_tokens", "generated_tokens", "context_length"))
+    prompt, generated, context = (
+        int(row[name] or 0) for name in ("prompt_tokens", "generated_tokens", "context_length")
+    )
     if prompt:
         # Where the generated length is not stated either, the prompt alone is counted.
         pairs = [(prompt, max(context, prompt + generated))]
@@ -105,7 +107,7 @@ def plans(row: Row, gpus: int) -> list[Plan]:
     attentions = ("flash_attention_2",) if stated else ("sdpa", "eager")
     dtype = row["weights_dtype"] or None
     return [
-        Plan(quantization=quantization, weights_dtype=dtype, attn_implementation=attention, num_gpus=gpus)  # type: ignore[arg-type]
+        Plan(quantization=quantization, weights_dtype=dtype, attn_implementation=attention, num_gpus=gpus)
         for attention in attentions
     ]
 

@@ -159,6 +159,8 @@ def recipe_name(row: Row) -> str:
         return "torchtitan"
     if framework == "peft_loop" and row["source"] == "peft-metamath":
         return "peft-loop"
+    if framework == "transformers" and row["date"].startswith("2022"):
+        return "transformers-2022"
     return "unsloth" if framework == "unsloth" else "transformers-peft"
 
 

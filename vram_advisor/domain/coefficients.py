@@ -35,6 +35,9 @@ class Coefficients:
     slack_loss: Coefficient = Coefficient(0.26, 0.0, "B per byte of logits and loss", _SLACK)
     slack_fused_loss: Coefficient = Coefficient(0.68, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
     slack_layer: Coefficient = Coefficient(0.45, 0.0, "B per byte of the working set of a layer", _SLACK)
+    slack_step: Coefficient = Coefficient(
+        1.0, 0.0, "B per byte of the passes where the peak is the optimizer step", _SLACK
+    )
     slack_gathered: Coefficient = Coefficient(1.15, 0.0, "B per byte of layers that FSDP1 gathers", _SLACK)
     slack_varied: Coefficient = Coefficient(
         2.2, 0.0, "B per byte of logits and loss where lengths vary", f"{_SLACK}; one source only"

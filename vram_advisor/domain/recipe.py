@@ -30,6 +30,8 @@ class Recipe:
     stream stay fp32."""
     repeats_kv: tuple[str, ...] = ()
     """Architectures whose flash attention gets keys and values once per query head (transformers 4.45 and older)."""
+    softmax_keeps_input: bool = False
+    """PyTorch before 1.11: softmax and log-softmax keep their input for the backward pass (derivatives.yaml)."""
     keeps_cache: tuple[str, ...] = ()
     """Architectures whose forward pass collects the key-value cache although layers are checkpointed."""
     lora_dropout: float = 0.0
@@ -94,13 +96,13 @@ _ROWS = (
         " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the"
         " host), fused_losses/cross_entropy_loss.py",
         loss="unsloth_fused", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
-        norm_kernel="fused", lora_kernel="fused", reentrant=True, activation_sd=0.15,
+        norm_kernel="fused", lora_kernel="fused", reentrant=True, activation_sd=0.08,
     ),
     Recipe(
         "axolotl", "Axolotl", "axolotl 0.19, peft 0.20, transformers 5.16", "read in source",
         "axolotl loaders/model.py (kbit preparation, then norms, embeddings and head back to 16 bit), kernels/lora.py,"
         " utils/schemas/config.py check_auto_enable_lora_kernels; 219 of 274 shipped configurations checkpoint",
-        lora_kernel="fused", activation_sd=0.1,
+        lora_kernel="fused", activation_sd=0.06,
     ),
     Recipe(
         "llama-factory", "LLaMA-Factory", "llamafactory 0.9.5, peft 0.18, transformers 4.55 to 5.6", "read in source",
@@ -113,7 +115,7 @@ _ROWS = (
         "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast),"
         " modules/loss/ce_chunked_output_loss.py, training/activations.py, configs/llama3_1",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="torchtune_chunked", outputs_in_fp32=False,
-        clips_gradients=False, activation_sd=0.1,
+        clips_gradients=False, activation_sd=0.06,
     ),
     Recipe(
         "litgpt", "LitGPT, single device", "litgpt 0.5.13, lightning 2.5", "read in source",
@@ -121,68 +123,74 @@ _ROWS = (
         " finetune/full.py; lightning fabric/plugins/precision",
         quantised_adapter_dtype="base", full_weights_dtype="fp32", quantised_autocast=False, frozen_weights_dtype="fp32", loss="litgpt_chunked",
         optimizer="adamw_torch", gradient_checkpointing="none", clips_gradients=False,
-        activation_sd=0.1,
+        activation_sd=0.06,
     ),
     Recipe(
-        "trl-0.13", "TRL SFTTrainer of January 2025", "trl 0.13.0, transformers 4.48.1, peft 0.13.2", "read in source",
+        "transformers-2022", "transformers of early 2022, Trainer", "transformers 4.16, torch 1.10", "measured",
+        "transformers trainer.py (fp32 weights, adamw_hf); torch tools/autograd/derivatives.yaml of 1.10",
+        full_weights_dtype="fp32", optimizer="adamw_hf", logits_form="4.45", attn_implementation="eager",
+        linear_experts=True, reentrant=True, softmax_keeps_input=True, activation_sd=0.03,
+    ),
+    Recipe(
+        "trl-0.13", "TRL SFTTrainer of January 2025", "trl 0.13.0, transformers 4.48.1, peft 0.13.2", "measured",
         "trl trainer/sft_trainer.py (kbit preparation), trainer/utils.py peft_module_casting_to_bf16; transformers"
         " loss/loss_utils.py; peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
     ),
     Recipe(
-        "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "read in source",
+        "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "measured",
         "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits,"
         " shifted copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-0.13", "fms-acceleration, no kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
-        "read in source",
+        "measured",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-0.11", "fms-acceleration, no kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
-        "read in source",
+        "measured",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0",
-        "read in source",
+        "measured",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.46", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.15,
+        linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4",
-        "read in source",
+        "measured",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.45", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.15,
+        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
     ),
     Recipe(
-        "swift-1", "ms-swift 1", "ms-swift 1.7, transformers 4.38, peft 0.9", "read in source",
+        "swift-1", "ms-swift 1", "ms-swift 1.7, transformers 4.38, peft 0.9", "measured",
         "swift llm/tuner.py, llm/utils/argument.py (lora_dtype fp32), trainers/trainers.py; transformers"
         " models/llama/modeling_llama.py _update_causal_mask: a full mask of max_position_embeddings",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, reentrant=True, activation_sd=0.1,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, reentrant=True, activation_sd=0.03,
     ),
     Recipe(
         "fsdp-qlora", "Answer.AI fsdp_qlora train.py", "train.py of 2024, transformers 4.38, peft 0.9",
-        "read in source",
+        "measured",
         "fsdp_qlora train.py (precision bf16: one dtype, no autocast; the outputs live until after the step),"
         " scripts/lora.py",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch",
         logits_form="4.45", outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False,
-        activation_sd=0.03,
+        activation_sd=0.012,
     ),
     Recipe(
-        "torchtitan", "torchtitan pre-training", "torchtitan 0.3", "read in source",
+        "torchtitan", "torchtitan pre-training", "torchtitan 0.3", "measured",
         "torchtitan config/configs.py (weights fp32), models/llama3/parallelize.py (FSDP2 casts to bf16),"
         " components/loss.py ChunkedLossWrapper, distributed/activation_checkpoint.py, components/optimizer",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, full_weights_dtype="fp32",
         frozen_weights_dtype="fp32", gathered_dtype="bf16", loss="chunked", gradient_checkpointing="selective",
-        outputs_in_fp32=False, activation_sd=0.1,
+        outputs_in_fp32=False, activation_sd=0.03,
     ),
     Recipe(
         "peft-loop", "PEFT method_comparison training loop", "peft method_comparison/MetaMathQA, transformers 5",
@@ -190,7 +198,7 @@ _ROWS = (
         "peft method_comparison/MetaMathQA/run.py (no autocast, outputs alive through the backward pass), utils.py,"
         " default_training_params.json",
         autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True,
-        outputs_in_fp32=False, activation_sd=0.03,
+        outputs_in_fp32=False, activation_sd=0.02,
     ),
 )  # fmt: skip
 

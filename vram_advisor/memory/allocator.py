@@ -24,6 +24,8 @@ class Humps:
     """Logits and loss at their largest."""
     layer: int = 0
     """One layer at work at its largest."""
+    step: int = 0
+    """Where the peak is the optimizer step: what forward and backward pass need beside what is resident."""
     gathered: int = 0
     """Layers gathered whole by FSDP1."""
     fused_loss: bool = False
@@ -50,6 +52,10 @@ def slack(allocated: int, humps: Humps, k: Coefficients) -> Slack:
     share = k.slack_fused_loss.value if humps.fused_loss else 0.0 if humps.fused_head else k.slack_loss.value
     if humps.varied:
         share += k.slack_varied.value
+    if humps.step:
+        # What the passes leave cached does not serve the optimizer: its temporaries are of other sizes.
+        nbytes = k.slack_step.value * humps.step + k.slack_gathered.value * humps.gathered + k.slack_constant.value * GIB
+        return Slack(nbytes, (k.reserved_sd_varied if humps.varied else k.reserved_sd).value)
     nbytes = (
         share * humps.loss
         + k.slack_layer.value * humps.layer

@@ -26,6 +26,8 @@ def attention(
     q, k, v = projections(t, x, a, h, kind)
     if a.rotary_dim:
         q, k = rotate_both(t, q, k, a, h)
+    if h.qk_norm == "rotated":
+        q, k = both_normed(t, q, k, a, kind)
     out, weights = scores(t, q, k, v, a, h)
     result = linear(t, out, a.modules[3], x.width)
     t.drop(out)
@@ -42,20 +44,27 @@ def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind)
     names = a.modules
     if names[0] == names[1]:
         return taken_apart(t, linear(t, x, names[0], a.query_size + a.key_size + a.value_size), a, h)
-    normed = a.qk_norm != "none"
+    each = h.qk_norm == "each"
     q = linear(t, x, names[0], a.query_size)
     if h.scaled_query:
         q = t.scale(q, "scaled query")
-    if normed and not h.late_qk_norm:
+    if each:
         q = qk_norm(t, q, "query", a, a.num_attention_heads, kind)
     k = linear(t, x, names[1], a.key_size)
-    if normed and not h.late_qk_norm:
+    if each:
         k = qk_norm(t, k, "key", a, a.num_key_value_heads, kind)
     v = linear(t, x, names[2], a.value_size)
-    if normed and h.late_qk_norm:
-        q = qk_norm(t, q, "query", a, a.num_attention_heads, kind)
-        k = qk_norm(t, k, "key", a, a.num_key_value_heads, kind)
+    if h.qk_norm == "late":
+        q, k = both_normed(t, q, k, a, kind)
     return q, k, v
+
+
+def both_normed(t: LayerTape, q: Value, k: Value, a: Attention, kind: NormKind) -> tuple[Value, Value]:
+    """Queries and keys, normed where the model does."""
+    return (
+        qk_norm(t, q, "query", a, a.num_attention_heads, kind),
+        qk_norm(t, k, "key", a, a.num_key_value_heads, kind),
+    )
 
 
 def taken_apart(t: LayerTape, fused: Value, a: Attention, h: Habits) -> tuple[Value, Value, Value]:
@@ -80,7 +89,9 @@ def taken_apart(t: LayerTape, fused: Value, a: Attention, h: Habits) -> tuple[Va
 
 
 def qk_norm(t: LayerTape, x: Value, label: str, a: Attention, heads: int, kind: NormKind) -> Value:
-    """A norm of each head of queries or keys, or of all heads as one."""
+    """A norm of each head of queries or keys, or of all heads as one; x itself where the model has none."""
+    if a.qk_norm == "none":
+        return x
     if a.qk_norm == "weightless":
         return weightless(t, x, f"{label} norm", heads)
     if a.qk_norm == "head":

@@ -38,8 +38,12 @@ def block_moments(model: ModelSpec, b: Block, form: CacheForm, n: Numerics, grow
     """Moments of one kind of layer."""
     if b.state is not None and b.state.kind in STATE_COPIES:
         copies = STATE_COPIES[b.state.kind]
-        state = Amount("recurrent state while it is updated", "T", b.state.inner_size * b.state.state_size, 4, "workspace", copies)
-        yield Cached("working_set", "a state at work", (state,), 1, "transformers models/qwen3_5, models/granitemoehybrid")
+        state = Amount(
+            "recurrent state while it is updated", "T", b.state.inner_size * b.state.state_size, 4, "workspace", copies
+        )
+        yield Cached(
+            "working_set", "a state at work", (state,), 1, "transformers models/qwen3_5, models/granitemoehybrid"
+        )
     a = b.attention
     if a is None or a.kv_shared:
         return
@@ -48,8 +52,16 @@ def block_moments(model: ModelSpec, b: Block, form: CacheForm, n: Numerics, grow
         return
     key, value = key_value_widths(a, form)
     if form.key or form.value:
-        copies_of = (Amount("keys and values dequantised, then joined", "T", key + value, form.itemsize, "workspace", 2),)
-        yield Cached("working_set", "the cache of a layer dequantised", copies_of, None, "transformers cache_utils.py QuantizedLayer.update")
+        copies_of = (
+            Amount("keys and values dequantised, then joined", "T", key + value, form.itemsize, "workspace", 2),
+        )
+        yield Cached(
+            "working_set",
+            "the cache of a layer dequantised",
+            copies_of,
+            None,
+            "transformers cache_utils.py QuantizedLayer.update",
+        )
     elif grown and a.sliding_window is not None and form.windows:
         both = (Amount("keys and values of a layer with one token more", "T", key + value, form.itemsize, "workspace"),)
         yield Cached("working_set", "the window of a layer copied", both, a.sliding_window, CAT)
@@ -58,8 +70,18 @@ def block_moments(model: ModelSpec, b: Block, form: CacheForm, n: Numerics, grow
         yield Cached("working_set", "the cache of a layer copied", one, None, CAT)
     if ((n.sdpa and n.padded) or kernel(n, a, habits(model.architecture)) == "eager") and key < a.query_size:
         limit = a.sliding_window if form.windows else None
-        every = (Amount("keys and values for every query head", "T", a.query_size + a.output_size, form.itemsize, "workspace"),)
-        yield Cached("working_set", "keys and values repeated", every, limit, "transformers integrations/sdpa_attention.py repeat_kv")
+        every = (
+            Amount(
+                "keys and values for every query head", "T", a.query_size + a.output_size, form.itemsize, "workspace"
+            ),
+        )
+        yield Cached(
+            "working_set",
+            "keys and values repeated",
+            every,
+            limit,
+            "transformers integrations/sdpa_attention.py repeat_kv",
+        )
 
 
 def latent_moment(a: Attention, form: CacheForm) -> Cached:
@@ -71,4 +93,6 @@ def latent_moment(a: Attention, form: CacheForm) -> Cached:
     ]
     if a.index_head_dim:
         amounts.append(Amount("keys of the indexer in fp32", "T", a.index_head_dim, 4, "workspace"))
-    return Cached("working_set", "latents of a layer unfolded", tuple(amounts), None, "transformers models/deepseek_v3 expand_kv")
+    return Cached(
+        "working_set", "latents of a layer unfolded", tuple(amounts), None, "transformers models/deepseek_v3 expand_kv"
+    )

@@ -100,7 +100,8 @@ def softmax(t: LayerTape, masked: Value, h: Habits) -> Value:
     own = h.eager == "in_place" or (h.eager in ("own_dtype", "bare") and t.numerics.autocast is None)
     wide = masked if own else t.cast(masked, 4, "attention scores in fp32")
     label = "attention probabilities in fp32" if wide.itemsize == 4 else "softmax of attention scores"
-    return t.record(label, [wide], "Q", wide.width, wide.itemsize, save_output=True)
+    saved = [wide] if t.numerics.softmax_keeps_input else []
+    return t.record(label, [wide], "Q", wide.width, wide.itemsize, saved=saved, save_output=True)
 
 
 def softmax_with_sinks(t: LayerTape, masked: Value, a: Attention) -> Value:

@@ -14,6 +14,7 @@ from vram_advisor.memory.expert_loop import expert_loop
 from vram_advisor.memory.expert_weights import expert_weight, router_weight
 from vram_advisor.memory.feed_forward import mlp
 from vram_advisor.memory.habits import Habits
+from vram_advisor.memory.linear import linear
 from vram_advisor.memory.tape import Value
 
 
@@ -26,19 +27,23 @@ def experts(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
         routed = expert_loop(t, x, weights, e, h)
     else:
         routed = grouped(t, x, weights, e)
-    if e.shared_expert_intermediate_size and beside is None:
-        beside = shared(t, x, e)
-    out = t.add(routed, beside, "experts and shared expert") if beside is not None else routed
+    if e.shared_expert_intermediate_size:
+        beside = gated_share(t, x, beside or shared(t, x, e), e)
+        routed = t.add(routed, beside, "experts and shared expert")
     t.drop(x)
-    return out
+    return routed
 
 
 def shared(t: LayerTape, x: Value, e: Experts) -> Value:
-    """The expert that every token passes, gated by one number per token in some models."""
-    out = mlp(t, x, Mlp(e.shared_expert_intermediate_size, gated=e.gated, activation=e.activation))
+    """The expert that every token passes."""
+    return mlp(t, x, Mlp(e.shared_expert_intermediate_size, gated=e.gated, activation=e.activation))
+
+
+def gated_share(t: LayerTape, x: Value, out: Value, e: Experts) -> Value:
+    """The output of the shared expert, in some models times one number per token."""
     if not e.shared_expert_gate:
         return out
-    gate = t.matmul(x, "shared expert gate", x.width, 1, t.numerics.weight, t.numerics.train_base)
+    gate = linear(t, x, "shared_expert_gate", 1)
     bent = t.record("sigmoid of the shared expert gate", [gate], "T", 1, gate.itemsize, save_output=True)
     return weighted(t, out, bent, "gated shared expert")
 
@@ -57,9 +62,13 @@ def route(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
     k, count = e.num_experts_per_tok, e.num_experts
     places = Amount("chosen experts", "T", k, 8, "activation")
     logits = router_scores(t, x, count, h)
-    if h.router == "top_first":
+    if h.router != "softmax_first":
+        if h.router == "top_first_fp32":
+            logits = t.cast(logits, 4, "router scores in fp32")
         top = t.record("scores of chosen experts", [logits], "T", k, logits.itemsize, saved=[places])
         out = t.record("routing weights", [top], "T", k, logits.itemsize, save_output=True)
+        if h.router == "top_first_fp32":
+            out = t.cast(out, x.itemsize, "routing weights")
     else:
         wide = t.cast(logits, 4, "router scores in fp32")
         all_of_them = t.record("router probabilities", [wide], "T", count, 4, save_output=True)
@@ -76,12 +85,13 @@ def route(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
 def router_scores(t: LayerTape, x: Value, count: int, h: Habits) -> Value:
     """Scores of all experts, in fp32 where the architecture turns input and weight into fp32."""
     n = t.numerics
-    if not (h.router_fp32 or n.targeted("router")):
+    wide = h.router_fp32 != "no"
+    if not (wide or n.targeted("router")):
         return t.matmul(x, "router scores", x.width, count, n.weight, n.train_base)
     weight = router_weight(t, x.width, count)
-    if h.router_fp32:
+    if wide:
         x, weight = t.cast(x, 4, "router input in fp32"), t.cast(weight, 4, "router weight in fp32")
-    compute = n.autocast or x.itemsize
+    compute = x.itemsize if h.router_fp32 == "always" else n.autocast or x.itemsize
     x, weight = t.cast(x, compute), t.cast(weight, compute)
     saved = [weight] + ([x] if weight.needs_grad else [])
     return t.record("router scores", [x, weight], "T", count, compute, saved=saved, gradient_is_view=True)

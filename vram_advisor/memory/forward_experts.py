@@ -41,7 +41,12 @@ def any_experts(t: LayerTape, x: Value, e: Experts, architecture: str, h: Habits
 def without_shared(e: Experts) -> Experts:
     """The same experts without the one that every token passes."""
     return Experts(
-        e.num_experts, e.num_experts_per_tok, e.moe_intermediate_size, gated=e.gated, bias=e.bias, activation=e.activation
+        e.num_experts,
+        e.num_experts_per_tok,
+        e.moe_intermediate_size,
+        gated=e.gated,
+        bias=e.bias,
+        activation=e.activation,
     )
 
 

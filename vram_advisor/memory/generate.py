@@ -7,28 +7,24 @@ adds a token to the cache, and the last step has the longest one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.coefficients import Coefficients
-from vram_advisor.domain.estimate import Component, Estimate, Peak, Phase, PhasePeak
+from vram_advisor.domain.estimate import Estimate, Peak, PhasePeak
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.memory.decode import step_moments
-from vram_advisor.memory.kv_cache import Cached, cached, symbols
+from vram_advisor.memory.inference_parts import cache_components, resident_components, working_components
+from vram_advisor.memory.kv_cache import Cached, cached
 from vram_advisor.memory.loaded import ALL, Loaded, load
 from vram_advisor.memory.numbers import interval
 from vram_advisor.memory.overhead import context_bytes, workspace_bytes
-from vram_advisor.memory.prompt import Part, logits, prompt_bytes, share, worst
-from vram_advisor.memory.resident import fixed
+from vram_advisor.memory.prompt import logits, prompt_bytes, share, worst
 from vram_advisor.memory.session import Session, open_session
-from vram_advisor.memory.timeline import symbols as prompt_symbols
 from vram_advisor.units.grid import largest, smallest
 
-LAYERS = "layers played without gradients: docs/method.md"
 SLACK_CACHE, SLACK_LAYER, SLACK_CONSTANT = 0.4, 0.1, 16 * 2**20
 """Reserved beyond allocated memory: shares of the cache and of the working set, and a constant [B]."""
 SLACK_SD = 0.5
@@ -65,7 +61,7 @@ def estimate_generation(
     phases = tuple(PhasePeak(phase, size) for phase, size in zip(ALL, totals, strict=True))
     top = max(phases, key=lambda p: p.allocated_bytes)
     components = resident_components(loaded, b, context)
-    components += cache_components(session, part, b, prompt, context, before)
+    components += cache_components(session, part, b, cells(session, prompt, context), context, before)
     components += working_components(session, part, step, b, prompt, context)
     working = nbytes - int(share(session, sum(c.nbytes(b, cells(session, prompt, context)) for c in part.cache)))
     peak, mean, sd = numbers(session, loaded, top, kept, working, device, coefficients)
@@ -101,62 +97,6 @@ def step_parts(session: Session, sequences: Any, context: Any) -> tuple[Cached, 
     """What a step of generation needs beside the cache: the worst of these."""
     end = Cached("logits", "logits of the next token", logits(session, "last"), 1, "transformers generation/utils.py")
     return (end, *step_moments(session.model, session.form, session.numerics, session.grows))
-
-
-def resident_components(loaded: Loaded, sequences: int, context: int) -> list[Component]:
-    """Weights and buffers."""
-    values = symbols(sequences, context)
-    return [Component(r.kind, r.label, r.nbytes, r.amounts, values, r.alive, r.reference) for r in loaded.items]
-
-
-def cache_components(session: Session, part: Part, b: int, prompt: int, context: int, before: int) -> list[Component]:
-    """The cache of the last step, and that of the prompt where it is another."""
-    filled = cells(session, prompt, context)
-    last = cached(session.model, session.form)
-    same = filled == context and [alike(c) for c in part.cache] == [alike(c) for c in last]
-    found = [cache_component(session, c, b, context, ("prefill", "decode") if same else ("decode",)) for c in last]
-    if not same:
-        found += [cache_component(session, c, b, filled, ("prefill",), "prompt_cache") for c in part.cache]
-    if before:
-        held = (fixed("a second cache", before, "kv_cache"),)
-        found.append(Component("cache_copy", "the cache before the step", before, held, symbols(b, context), ("decode",), session.serving.source))
-    return found
-
-
-def alike(c: Cached) -> tuple[object, ...]:
-    """What makes two groups of a cache the same bytes."""
-    return c.kind, c.label, c.limit, tuple(a.size for a in c.amounts)
-
-
-def cache_component(
-    session: Session, c: Cached, b: int, tokens: int, alive: tuple[Phase, ...], kind: str | None = None
-) -> Component:
-    """One group of layers of the cache, or one GPU's part of it."""
-    nbytes = int(share(session, c.nbytes(b, tokens)))
-    amounts, label = c.amounts, c.label
-    if nbytes != c.nbytes(b, tokens):
-        amounts, label = (fixed("share of one GPU", nbytes, c.kind),), f"1 of {session.plan.num_gpus} shares of {c.label}"
-    if kind:
-        label = f"{label} after the prompt"
-    return Component(kind or c.kind, label, nbytes, amounts, c.values(b, tokens), alive, c.reference)
-
-
-def working_components(session: Session, part: Part, step: Cached, b: int, prompt: int, context: int) -> list[Component]:
-    """The worst moment of the prompt and of the last step."""
-    values = prompt_symbols(session.model, "standard", b, prompt)
-
-    def component(kind: str, label: str, amounts: Iterable[Amount], reference: str) -> Component:
-        amounts = tuple(amounts)
-        return Component(kind, label, sum(a.nbytes(values) for a in amounts), amounts, values, ("prefill",), reference)
-
-    head = part.is_head
-    found = [
-        component("inputs", "hidden states, positions, token ids, masks", part.held, "transformers models/llama/modeling_llama.py"),
-        component("logits" if head else "working_set", "logits of the prompt" if head else "one layer at work", part.working,
-                  session.serving.source if head else LAYERS),
-    ]  # fmt: skip
-    found.append(Component(step.kind, step.label, int(step.nbytes(b, context)), step.amounts, step.values(b, context), ("decode",), step.reference))
-    return found
 
 
 def numbers(
@@ -196,9 +136,19 @@ def notes(session: Session, workload: Workload, context: int) -> tuple[str, ...]
     """What a person has to know about the choices that were made for them."""
     said: list[str] = []
     if any(b.state and b.state.kind != "short_conv" for b in session.model.blocks):
-        said.append("Layers with a state are counted as transformers runs them without mamba_ssm, causal_conv1d and flash-linear-attention; with these the prompt needs less.")
+        said.append(
+            "Layers with a state are counted as transformers runs them without mamba_ssm, causal_conv1d and flash-linear-attention; with these the prompt needs less."
+        )
     if context < workload.context_length:
-        said.append(f"{session.model.id} has learned {context:,} positions: counted with a context of {context:,} tokens.")
+        said.append(
+            f"{session.model.id} has learned {context:,} positions: counted with a context of {context:,} tokens."
+        )
+    if session.storage.name == "mxfp4":
+        said.append(
+            "MXFP4 experts need their kernels; without them transformers turns the experts into bf16, 3.8 times as large."
+        )
     if session.plan.num_gpus > 1:
-        said.append(f"device_map=\"auto\" splits by layers: one of {session.plan.num_gpus} GPUs may hold up to a layer more than its share.")
+        said.append(
+            f'device_map="auto" splits by layers: one of {session.plan.num_gpus} GPUs may hold up to a layer more than its share.'
+        )
     return tuple(said)

@@ -35,8 +35,8 @@ class Habits:
     partial_rotary: bool = False
     """A head is cut into a rotated and a plain part and joined again, even where nothing stays plain."""
     fused: Fused = "slices"
-    late_qk_norm: bool = False
-    """Queries and keys are normed when all three projections are there."""
+    qk_norm: Literal["each", "late", "rotated"] = "each"
+    """Queries and keys are normed each behind its projection, when all three are there, or behind the rotation."""
     scaled_query: bool = False
     """The query is scaled before the attention."""
     rotated_by_token: bool = False
@@ -66,10 +66,10 @@ class Habits:
     """The embedding before dropout is not held."""
     embedded_apart: bool = False
     """The embeddings are made in a module of their own, whose variables are gone when the layers run."""
-    router: Literal["softmax_first", "top_first"] = "softmax_first"
-    """Probabilities of all experts before the choice, or of the chosen ones behind it (gpt-oss)."""
-    router_fp32: bool = False
-    """The router multiplies in fp32."""
+    router: Literal["softmax_first", "top_first", "top_first_fp32"] = "softmax_first"
+    """Probabilities of all experts before the choice, or of the chosen ones behind it (gpt-oss; in fp32 GraniteMoE)."""
+    router_fp32: Literal["no", "cast", "always"] = "no"
+    """The router multiplies in fp32; always: whatever autocast says."""
     routing_fp32: bool = False
     """Routing weights stay fp32, so the weighted outputs of the experts are."""
     shared_expert_first: bool = False
@@ -88,33 +88,39 @@ INTERLEAVED = Habits(partial_rotary=True, position_tables="interleaved")
 HABITS: dict[str, Habits] = {
     "bert": Habits(eager="bare", order="sum", embedded_apart=True),
     "bloom": Habits(returns_probabilities=True, eager="biased", without_flash=True),
-    "cohere": Habits(rotary="fp32", late_qk_norm=True),
+    "cohere": Habits(rotary="fp32", qk_norm="late"),
     "cohere2": Habits(rotary="fp32"),
-    "deepseek_v2": Habits(rotary="complex", router_fp32=True, routing_fp32=True),
-    "deepseek_v3": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
+    "deepseek_v2": Habits(rotary="complex", router_fp32="cast", routing_fp32=True),
+    "deepseek_v32": Habits(rotary="halves", router_fp32="cast", routing_fp32=True),
+    "deepseek_v3": Habits(rotary="halves", router_fp32="cast", routing_fp32=True),
+    "dots1": Habits(router_fp32="cast", routing_fp32=True),
     "ernie4_5": Habits(rotary="fp32", position_tables="interleaved"),
-    "ernie4_5_moe": Habits(rotary="fp32", position_tables="interleaved", shared_expert_first=True),
-    "exaone4": Habits(late_qk_norm=True, order="after"),
+    "ernie4_5_moe": Habits(
+        rotary="fp32", position_tables="interleaved", router_fp32="always", shared_expert_first=True
+    ),
+    "exaone4": Habits(qk_norm="late", order="after"),
     "falcon": Habits(returns_probabilities=True, fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
     "gemma": Habits(scaled_embedding="inside"),
     "gemma2": Habits(scaled_embedding="inside"),
-    "gemma3_text": Habits(late_qk_norm=True, scaled_embedding="inside", rotary_by_window=True),
+    "gemma3_text": Habits(qk_norm="late", scaled_embedding="inside", rotary_by_window=True),
+    "gemma4_text": Habits(routing_fp32=True),
     "glm": INTERLEAVED,
     "glm4": INTERLEAVED,
-    "glm4_moe": Habits(partial_rotary=True, router_fp32=True, routing_fp32=True),
-    "glm4_moe_lite": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
+    "glm4_moe": Habits(partial_rotary=True, router_fp32="cast", routing_fp32=True),
+    "glm4_moe_lite": Habits(rotary="halves", router_fp32="cast", routing_fp32=True),
+    "glm_moe_dsa": Habits(rotary="halves", router_fp32="cast", routing_fp32=True),
     "gpt2": Habits(fused="split", eager="own_dtype", dropout_inside=True),
     "gpt_bigcode": Habits(fused="split", dropout_inside=True),
     "gpt_neox": Habits(fused="split", partial_rotary=True),
     "gpt_oss": Habits(rotary="halves", eager="sinks", without_sdpa=True, router="top_first"),
     "gptj": Habits(returns_probabilities=True, position_tables="looked_up", partial_rotary=True, rotated_by_token=True, eager="fp32_products", dropout_inside=True, without_sdpa=True),
     "granite": Habits(scaled_residual=True, scaled_embedding="outside"),
-    "granitemoe": Habits(scaled_residual=True, scaled_embedding="outside"),
-    "granitemoeshared": Habits(scaled_residual=True, scaled_embedding="outside"),
-    "hunyuan_v1_moe": Habits(shared_expert_first=True),
-    "kimi_k2": Habits(rotary="halves", router_fp32=True, routing_fp32=True),
+    "granitemoe": Habits(scaled_residual=True, scaled_embedding="outside", router="top_first_fp32"),
+    "granitemoeshared": Habits(scaled_residual=True, scaled_embedding="outside", router="top_first_fp32"),
+    "hunyuan_v1_moe": Habits(qk_norm="rotated", router_fp32="cast", routing_fp32=True, shared_expert_first=True),
+    "kimi_k2": Habits(rotary="halves", router_fp32="cast", routing_fp32=True),
     "llama4_text": Habits(rotary="complex", shared_expert_first=True),
-    "minimax_m2": Habits(partial_rotary=True, late_qk_norm=True),
+    "minimax_m2": Habits(partial_rotary=True, qk_norm="late", routing_fp32=True),
     "mixtral": Habits(routing_fp32=True, expert_modules=("w1", "w3", "w2")),
     "mpt": Habits(returns_probabilities=True, fused="split", eager="biased_fp32", without_flash=True),
     "nemotron": PARTIAL,
@@ -126,7 +132,7 @@ HABITS: dict[str, Habits] = {
     "phi3": PARTIAL,
     "qwen2_moe": Habits(shared_expert_first=True),
     "roberta": Habits(eager="bare", order="sum", embedded_apart=True),
-    "stablelm": Habits(partial_rotary=True, late_qk_norm=True, dropout_of_attention=False),
+    "stablelm": Habits(partial_rotary=True, qk_norm="late", dropout_of_attention=False),
     "starcoder2": Habits(dropout_inside=True),
     "xlm-roberta": Habits(eager="bare", order="sum", embedded_apart=True),
 }

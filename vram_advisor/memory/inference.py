@@ -67,7 +67,9 @@ def inference_grid(
             asked.
     """
     if plan.runtime == "vllm":
-        raise NotModelled("A grid of contexts under vLLM is not modelled: it takes its share of the card whatever is asked.")
+        raise NotModelled(
+            "A grid of contexts under vLLM is not modelled: it takes its share of the card whatever is asked."
+        )
     session = open_session(model, workload, plan, recipe)
     loaded = load(session, workspace_bytes(device, coefficients, 1))
     prompt = context_length if prompt_length is None else prompt_length

@@ -81,14 +81,18 @@ def weighted_values(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h:
         out = t.record("attention output by head", [weights, v], "T", a.output_size, compute, saved=[weights, v])
         return t.record("attention output", [out], "T", a.output_size, compute, passes_gradient=True)
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
-    if name == "flash":
+    padded = name == "flash" and a.v_head_dim != a.head_dim
+    if padded:
         v = t.record("padded value", [v], "T", a.query_size, compute)
     out = t.record(
         "attention output", [q, k, v], "T", v.width, compute,
         saved=[q, k, v, statistics], save_output=True, selective="attention",
         backward_temporaries=flash_work(q, k, a) if name == "flash" else [],
     )  # fmt: skip
+    if padded:
+        out = t.record(
+            "attention output of the value's width", [out], "T", a.output_size, compute, view=True, slices=True
+        )
     if name == "flash":
-        out = t.record("attention output of the value's width", [out], "T", a.output_size, compute, view=True, slices=True)
         out = t.record("attention output by token", [out], "T", a.output_size, compute, passes_gradient=True)
     return out

@@ -66,7 +66,13 @@ def weights(session: Session) -> Resident:
         ("norms, biases and others", found.rest, 1 if by_tensor else gpus),
     )
     amounts = tuple(fixed(label, int(ceil_div(nbytes, parts)), "weights") for label, nbytes, parts in pieces if nbytes)
-    return Resident("weights", "weights of the model" if gpus == 1 else f"1 of {gpus} shares of the weights", amounts, ALL, fmt.source)
+    return Resident(
+        "weights",
+        "weights of the model" if gpus == 1 else f"1 of {gpus} shares of the weights",
+        amounts,
+        ALL,
+        fmt.source,
+    )
 
 
 def head_tensor(session: Session) -> Tensor | None:
@@ -81,7 +87,13 @@ def rounding(session: Session) -> Resident | None:
     lost = unsplit_bytes(session.model, session.storage, session.itemsize, session.linear_experts)
     share = int(ceil_div(lost, session.plan.num_gpus))
     amounts = (fixed("blocks that are not split", share, "rounding"),)
-    return Resident("rounding", "rounding of the weights", amounts, ALL, "torch c10/cuda/CUDACachingAllocator.cpp kSmallSize") if share else None
+    return (
+        Resident(
+            "rounding", "rounding of the weights", amounts, ALL, "torch c10/cuda/CUDACachingAllocator.cpp kSmallSize"
+        )
+        if share
+        else None
+    )
 
 
 def buffers(session: Session) -> list[Resident]:
@@ -91,7 +103,9 @@ def buffers(session: Session) -> list[Resident]:
     if session.serving.tables_per_layer and rotary:
         width = (model.max_position_embeddings or 0) * rotary
         layers = int(ceil_div(model.num_hidden_layers, gpus))
-        table = Amount("cosines and sines of all positions in every layer", "one", 2 * width, session.itemsize, "buffer", layers)
+        table = Amount(
+            "cosines and sines of all positions in every layer", "one", 2 * width, session.itemsize, "buffer", layers
+        )
         found.append(Resident("buffers", "tables of positions", (table,), ALL, session.serving.source))
     if session.storage.name in session.serving.scratch:
         scratch = Amount("largest weight in 16 bit", "one", largest_linear(session), 2, "buffer")
@@ -103,11 +117,17 @@ def loading(session: Session) -> Resident | None:
     """What is there for a moment while weights arrive."""
     if session.storage.kernel in ("bnb_4bit", "bnb_8bit") or session.storage.name.startswith("hqq"):
         copies = session.serving.dequantised_copies
-        whole = Amount("largest weight before it is quantised", "one", largest_linear(session), session.itemsize, "weights", copies)
-        return Resident("loading", "a weight in its own dtype", (whole,), ("load",), "transformers quantizers/quantizer_bnb_4bit.py")
+        whole = Amount(
+            "largest weight before it is quantised", "one", largest_linear(session), session.itemsize, "weights", copies
+        )
+        return Resident(
+            "loading", "a weight in its own dtype", (whole,), ("load",), "transformers quantizers/quantizer_bnb_4bit.py"
+        )
     model = session.model
     if session.storage.name in session.serving.loads_head_twice and model.tie_word_embeddings:
-        head = Amount("output layer before it is tied", "one", model.vocab_size * model.hidden_size, session.itemsize, "weights")
+        head = Amount(
+            "output layer before it is tied", "one", model.vocab_size * model.hidden_size, session.itemsize, "weights"
+        )
         return Resident("loading", "a second output layer", (head,), ("load",), session.serving.source)
     return None
 

@@ -37,6 +37,8 @@ class Numerics:
     """The 4-bit forward pass makes a 16-bit copy of the weight (more than 512 rows)."""
     repeats_kv: bool = False
     """Keys and values are expanded to all query heads before flash attention."""
+    softmax_keeps_input: bool = False
+    """The backward pass of softmax keeps its input beside its output (PyTorch before 1.11)."""
     dora: bool = False
     norm_kernel: str = "framework"
     mlp_kernel: str = "framework"

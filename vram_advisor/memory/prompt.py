@@ -118,7 +118,11 @@ def logits(session: Session, of: str) -> tuple[Amount, ...]:
         return ()
     vocab = session.model.vocab_size
     wide = Amount("logits in fp32", "T", vocab, 4, "logits")
-    return (Amount("logits", "T", vocab, session.itemsize, "logits"), wide) if session.itemsize != 4 or of == "last" else (wide,)
+    return (
+        (Amount("logits", "T", vocab, session.itemsize, "logits"), wide)
+        if session.itemsize != 4 or of == "last"
+        else (wide,)
+    )
 
 
 def window(model: ModelSpec) -> int | None:

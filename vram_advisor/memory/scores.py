@@ -29,7 +29,7 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
         # One key head is broadcast: no fused kernel takes it.
         return "math"
     masked = n.padded or (n.windowed and a.sliding_window is not None)
-    if asked == "flash" and (masked or a.head_dim > 256):
+    if asked == "flash" and (masked or a.head_dim > 256 or a.v_head_dim != a.head_dim):
         return "efficient"
     return asked
 

@@ -83,18 +83,24 @@ def cache_form(model: ModelSpec, plan: Plan, serving: Serving, itemsize: int) ->
     types = {plan.cache_type_k, plan.cache_type_v}
     for name in types - {None} - set(BITS):
         if ITEMSIZE[name or ""] != itemsize:
-            raise BadInput(f"transformers keeps the cache in the dtype of the weights: {name} needs --weights-dtype {name}.")
+            raise BadInput(
+                f"transformers keeps the cache in the dtype of the weights: {name} needs --weights-dtype {name}."
+            )
     chosen = types & set(BITS)
     if not chosen:
         return base
     if len(types) > 1:
-        raise BadInput("transformers quantises keys and values alike: set --cache-type-k and --cache-type-v to one type.")
+        raise BadInput(
+            "transformers quantises keys and values alike: set --cache-type-k and --cache-type-v to one type."
+        )
     if plan.cache_implementation == "static":
         raise BadInput("A cache is quantised or static, not both: use --cache-implementation dynamic.")
     for block in model.blocks:
         a = block.attention
         if block.state or (a and (a.kind == "mla" or a.sliding_window is not None)):
-            raise NotModelled(f"transformers quantises the cache only where all layers are full attention: {model.id} has others.")
+            raise NotModelled(
+                f"transformers quantises the cache only where all layers are full attention: {model.id} has others."
+            )
     name = chosen.pop()
     return replace(base, key=name, value=name)
 

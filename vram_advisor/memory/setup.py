@@ -178,6 +178,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         lora_dropout=0.0 if full else plan.lora_dropout or recipe.lora_dropout,
         repeats_kv=model.architecture in recipe.repeats_kv,
         targets=resolve_targets(model, targets, recipe.linear_experts),
+        softmax_keeps_input=recipe.softmax_keeps_input,
         dora=workload.method == "dora",
         quantization=fmt.kernel,
         attention=attention_kernel(plan.attn_implementation).kernel,

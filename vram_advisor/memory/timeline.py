@@ -18,7 +18,7 @@ from vram_advisor.memory.loss import loss_rows
 from vram_advisor.memory.allocator import Humps
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
-from vram_advisor.memory.resident import ALL, LAYERS, STEP, residents
+from vram_advisor.memory.resident import AFTER, ALL, LAYERS, STEP, residents
 from vram_advisor.memory.scores import written_out
 from vram_advisor.memory.setup import Setup, notes, set_up
 from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
@@ -122,7 +122,7 @@ def estimate_training(
     )
     components += dynamic(chosen, values)
     numbers = four_numbers(
-        top, resident.by_phase[top.phase], humps(setup, components), relative_sd(setup), device, coefficients, communication_bytes(plan)
+        top, resident.by_phase[top.phase], humps(setup, components, totals, resident.by_phase, top.phase), relative_sd(setup), device, coefficients, communication_bytes(plan)
     )
     return Estimate(
         peak=numbers.peak,
@@ -159,7 +159,9 @@ def dynamic(chosen: dict[str, Candidate], values: tuple[int, ...]) -> list[Compo
     ]
 
 
-def humps(setup: Setup, components: list[Component]) -> Humps:
+def humps(
+    setup: Setup, components: list[Component], totals: dict[str, int], resident: dict[str, int], worst_phase: Phase
+) -> Humps:
     """What comes and goes in a step, from the components of its phases."""
 
     def largest(kind: str, phases: tuple[Phase, ...]) -> int:
@@ -167,7 +169,9 @@ def humps(setup: Setup, components: list[Component]) -> Humps:
         return max(found, default=0)
 
     form = loss_kernel(setup.key.head.loss).form
+    passes = max(totals[phase] - resident[phase] for phase in STEP)
     return Humps(
+        step=passes if worst_phase in AFTER else 0,
         loss=largest("loss", ("loss_forward", "loss_backward")),
         layer=largest("working_set", LAYERS),
         gathered=sum(c.nbytes for c in components if c.kind == "gathered") if setup.key.fsdp1 else 0,

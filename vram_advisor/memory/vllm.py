@@ -22,20 +22,21 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import ITEMSIZE, quantization
 from vram_advisor.memory.forward import forward_moments
-from vram_advisor.memory.kv_cache import CacheForm, Cached, cached, symbols
+from vram_advisor.memory.kv_cache import Cached, CacheForm, cached
 from vram_advisor.memory.numbers import interval
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.overhead import context_bytes
 from vram_advisor.memory.resident import Resident, fixed
 from vram_advisor.memory.timeline import symbols as prompt_symbols
+from vram_advisor.memory.vllm_pool import PAGE, pool_components, pool_notes
 from vram_advisor.memory.weights import weight_bytes
-from vram_advisor.units.bytes import GIB, gib
+from vram_advisor.units.bytes import GIB
 from vram_advisor.units.errors import BadInput, NotModelled
 from vram_advisor.units.grid import ceil_div
 
-PAGE = 16
-"""Tokens of one page of the cache."""
-SAMPLER = Coefficient(38.7, 1.0, "B per sequence and vocabulary entry", "peak of the profiled batch, five models on an H100")
+SAMPLER = Coefficient(
+    38.7, 1.0, "B per sequence and vocabulary entry", "peak of the profiled batch, five models on an H100"
+)
 """The sampler of the profiled batch sorts fp32 logits of ``max_num_seqs`` rows: Llama-3.1-8B 4.76 GiB, Qwen3-0.6B 5.56,
 Qwen3-32B 5.64, gpt-oss-20b 7.38, Llama-3.1-70B on two cards 4.84, all with 1,024 rows."""
 OTHER = Coefficient(0.13, 0.1, "GiB", "vLLM start-up logs, one H100; 0.33 on an RTX 5090")
@@ -71,7 +72,9 @@ def check_vllm(plan: Plan) -> None:
         BadInput, NotModelled: a choice that does not go with vLLM.
     """
     if plan.quantization not in FORMATS:
-        raise NotModelled(f"{quantization(plan.quantization).title} weights under vLLM are not modelled: use fp8, awq_int4, gptq_int4 or bf16.")
+        raise NotModelled(
+            f"{quantization(plan.quantization).title} weights under vLLM are not modelled: use fp8, awq_int4, gptq_int4 or bf16."
+        )
     if plan.offload != "none":
         raise NotModelled("vLLM with weights in host memory is not modelled: use --offload none.")
     if plan.sharding != "none":
@@ -80,7 +83,9 @@ def check_vllm(plan: Plan) -> None:
         raise BadInput("vLLM keeps its cache in pages: --cache-implementation static is for transformers.")
     types = {plan.cache_type_k, plan.cache_type_v} - {None}
     if types & {"int8", "int4"} or len(types) > 1:
-        raise BadInput("vLLM keeps keys and values both in the dtype of the model or both in fp8: set --cache-type-k and --cache-type-v alike.")
+        raise BadInput(
+            "vLLM keeps keys and values both in the dtype of the model or both in fp8: set --cache-type-k and --cache-type-v alike."
+        )
 
 
 @lru_cache(maxsize=512)
@@ -97,7 +102,13 @@ def weights(model: ModelSpec, plan: Plan) -> Resident:
         ("norms, biases and others", found.rest, 1),
     )
     amounts = tuple(fixed(label, int(ceil_div(nbytes, parts)), "weights") for label, nbytes, parts in pieces if nbytes)
-    return Resident("weights", "weights of the model" if gpus == 1 else f"1 of {gpus} shares of the weights", amounts, ALL, fmt.source)
+    return Resident(
+        "weights",
+        "weights of the model" if gpus == 1 else f"1 of {gpus} shares of the weights",
+        amounts,
+        ALL,
+        fmt.source,
+    )
 
 
 def cache_parts(model: ModelSpec, plan: Plan, batched: int) -> tuple[Cached, ...]:
@@ -111,7 +122,15 @@ def cache_parts(model: ModelSpec, plan: Plan, batched: int) -> tuple[Cached, ...
 def profiled(model: ModelSpec, plan: Plan, made: Engine) -> tuple[tuple[Amount, ...], tuple[int, ...], str]:
     """The peak of the profiled batch: the sampler's logits, or the layers on the largest batch of tokens."""
     nbytes = int(SAMPLER.value * made.max_num_seqs * model.vocab_size)
-    sampler = (Amount(f"{SAMPLER.value} B for {made.max_num_seqs:,} sequences x {model.vocab_size:,} vocabulary", "one", nbytes, 1, "working_set"),)
+    sampler = (
+        Amount(
+            f"{SAMPLER.value} B for {made.max_num_seqs:,} sequences x {model.vocab_size:,} vocabulary",
+            "one",
+            nbytes,
+            1,
+            "working_set",
+        ),
+    )
     values = prompt_symbols(model, "standard", 1, made.max_num_batched_tokens)
     numerics = Numerics(attention="flash")
     gpus = plan.num_gpus
@@ -157,7 +176,7 @@ def estimate_vllm(
     taken = int(plan.gpu_memory_utilization * device.total_bytes) if device is not None else need
     pool = taken - fixed_bytes
     spread = math.hypot(other.sd * GIB, GRAPHS.sd * GIB, peak_batch * SAMPLER.sd / SAMPLER.value, 0.003 * held.nbytes)
-    said = notes(model, workload, plan, device, made, pool, wanted, asked)
+    said = pool_notes(workload, plan, None if device is None else pool, made.max_num_seqs, wanted, asked)
     shown = max(pool, 0) if device is not None else wanted
     components = [Component(held.kind, held.label, held.nbytes, held.amounts, values, ALL, held.reference)]
     components += pool_components(workload, asked, pages, wanted, shown)
@@ -168,9 +187,13 @@ def estimate_vllm(
     totals = (held.nbytes, held.nbytes + shown + peak_batch + outside, held.nbytes + shown + outside)
     phases = tuple(PhasePeak(phase, nbytes) for phase, nbytes in zip(ALL, totals, strict=True))
     top = phases[1]
-    # The share has to be free when vLLM starts, and what does not fit into it does not run.
-    total = device.total_bytes if device is not None else 0
-    minimum = max(float(taken), need + (1 - plan.gpu_memory_utilization) * total) if device else need / plan.gpu_memory_utilization
+    # The share has to be free when vLLM starts. What comes near to it or exceeds it is as far from fitting into the card
+    # as it is from fitting into the share.
+    minimum = need / plan.gpu_memory_utilization
+    if device is not None:
+        minimum = float(taken)
+        if need > taken - 3 * spread:
+            minimum = max(minimum, need + max(device.free_bytes - taken, 0.0))
     minimum_sd = math.hypot(spread, context_sd)
     peak = Peak(
         top.phase,
@@ -180,48 +203,3 @@ def estimate_vllm(
         interval(minimum, minimum_sd),
     )
     return Estimate(peak, phases, tuple(components), 0, None, minimum, minimum_sd, said)
-
-
-def pool_components(workload: Workload, asked: tuple[Cached, ...], pages: int, wanted: int, shown: int) -> list[Component]:
-    """The cache that was asked for, and what the pool holds beyond it."""
-    found = []
-    fits = shown >= wanted
-    for c in asked:
-        nbytes = int(c.nbytes(workload.num_sequences, pages))
-        if fits:
-            found.append(Component(c.kind, c.label, nbytes, c.amounts, c.values(workload.num_sequences, pages), RUNNING, "vLLM v1/kv_cache_interface.py"))
-    rest = shown - wanted if fits else shown
-    if rest:
-        label = "rest of the pool" if fits else "pool of the cache, too small for what is asked"
-        values = symbols(workload.num_sequences, pages)
-        found.append(Component("pool", label, rest, (fixed("pages", rest, "pool"),), values, RUNNING, "vLLM gpu_memory_utilization"))
-    return found
-
-
-def pool_tokens(asked: tuple[Cached, ...], pool: int, context: int) -> int:
-    """Tokens of sequences of the given length that a pool holds."""
-    each = sum(int(c.nbytes(1, context)) for c in asked)
-    return int(pool / each * context) // PAGE * PAGE if each and pool > 0 else 0
-
-
-def notes(
-    model: ModelSpec, workload: Workload, plan: Plan, device: Device | None, made: Engine, pool: int, wanted: int,
-    asked: tuple[Cached, ...],
-) -> tuple[str, ...]:  # fmt: skip
-    """What the pool holds, in words."""
-    share = f"gpu_memory_utilization {plan.gpu_memory_utilization:g}"
-    if device is None:
-        return (
-            f"No card is known: the least that runs is counted, with the {made.max_num_seqs} sequences that vLLM profiles on "
-            f"smaller cards; vLLM itself takes all of its share ({share}).",
-        )
-    if pool <= 0:
-        return (f"Weights and the profiled batch exceed the share of the card by {gib(-pool)} ({share}): vLLM does not start.",)
-    context = workload.context_length
-    tokens = pool_tokens(asked, pool, context)
-    said = f"The pool of {gib(pool)} holds {tokens:,} tokens, {tokens / context:.1f} sequences of {context:,} ({share})."
-    if wanted <= pool:
-        return (said,)
-    if tokens < context:
-        return (said, f"One sequence of {context:,} tokens does not fit: vLLM asks for --max-model-len {tokens} or less.")
-    return (said, f"{workload.num_sequences} such sequences do not fit together: vLLM runs them one after the other.")
