@@ -33,20 +33,20 @@ class Coefficients:
         33_554_432, 0.0, "B per thread", "same, compute capability 9.0"
     )
     slack_loss: Coefficient = Coefficient(0.26, 0.0, "B per byte of logits and loss", _SLACK)
-    slack_fused_loss: Coefficient = Coefficient(0.68, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
-    slack_layer: Coefficient = Coefficient(0.45, 0.0, "B per byte of the working set of a layer", _SLACK)
+    slack_fused_loss: Coefficient = Coefficient(0.73, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
+    slack_layer: Coefficient = Coefficient(0.54, 0.0, "B per byte of the working set of a layer", _SLACK)
     slack_step: Coefficient = Coefficient(
-        1.0, 0.0, "B per byte of the passes where the peak is the optimizer step", _SLACK
+        1.1, 0.0, "B per byte of the passes where the peak is the optimizer step", _SLACK
     )
-    slack_gathered: Coefficient = Coefficient(1.15, 0.0, "B per byte of layers that FSDP1 gathers", _SLACK)
+    slack_gathered: Coefficient = Coefficient(1.4, 0.0, "B per byte of layers that FSDP1 gathers", _SLACK)
     slack_varied: Coefficient = Coefficient(
-        2.2, 0.0, "B per byte of logits and loss where lengths vary", f"{_SLACK}; one source only"
+        2.35, 0.0, "B per byte of logits and loss where lengths vary", f"{_SLACK}; one source only"
     )
-    slack_constant: Coefficient = Coefficient(0.41, 0.0, "GiB", _SLACK)
+    slack_constant: Coefficient = Coefficient(0.39, 0.0, "GiB", _SLACK)
     slack_expandable: Coefficient = Coefficient(
         0.035, 0.02, "B per allocated byte with expandable segments", "published runs near the limit of a card"
     )
-    reserved_sd: Coefficient = Coefficient(0.06, 0.0, "sd of ln(reserved)", _SLACK)
+    reserved_sd: Coefficient = Coefficient(0.07, 0.0, "sd of ln(reserved)", _SLACK)
     reserved_sd_varied: Coefficient = Coefficient(0.16, 0.0, "sd of ln(reserved) where lengths vary", _SLACK)
     minimum_sd: Coefficient = Coefficient(0.03, 0.0, "relative sd of the minimum to run", "published boundaries of out-of-memory")
     source: str = "nominal"

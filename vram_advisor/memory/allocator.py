@@ -45,23 +45,25 @@ class Slack:
     relative_sd: float
 
 
+def causes(humps: Humps) -> dict[str, float]:
+    """What leaves slack behind, by the coefficient that scales it [B]."""
+    constant = {"slack_gathered": float(humps.gathered), "slack_constant": float(GIB)}
+    if humps.step:
+        # What the passes leave cached does not serve the optimizer: its temporaries are of other sizes.
+        return {"slack_step": humps.step, **constant}
+    found = {"slack_layer": humps.layer, **constant}
+    if not humps.fused_head:
+        found["slack_fused_loss" if humps.fused_loss else "slack_loss"] = humps.loss
+    if humps.varied:
+        found["slack_varied"] = humps.loss
+    return found
+
+
 def slack(allocated: int, humps: Humps, k: Coefficients) -> Slack:
     """What the allocator holds beyond live tensors at the peak."""
     if humps.expandable:
         return Slack(allocated * k.slack_expandable.value, k.slack_expandable.sd)
-    share = k.slack_fused_loss.value if humps.fused_loss else 0.0 if humps.fused_head else k.slack_loss.value
-    if humps.varied:
-        share += k.slack_varied.value
-    if humps.step:
-        # What the passes leave cached does not serve the optimizer: its temporaries are of other sizes.
-        nbytes = k.slack_step.value * humps.step + k.slack_gathered.value * humps.gathered + k.slack_constant.value * GIB
-        return Slack(nbytes, (k.reserved_sd_varied if humps.varied else k.reserved_sd).value)
-    nbytes = (
-        share * humps.loss
-        + k.slack_layer.value * humps.layer
-        + k.slack_gathered.value * humps.gathered
-        + k.slack_constant.value * GIB
-    )
+    nbytes = sum(getattr(k, name).value * size for name, size in causes(humps).items())
     return Slack(nbytes, (k.reserved_sd_varied if humps.varied else k.reserved_sd).value)
 
 
