@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vram_advisor.advice.verdict import FITS, judge, probability_of_fit
 from vram_advisor.domain.answer import Answer, Option, SmallestGpu
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
-from vram_advisor.domain.gpu import Device, Machine
+from vram_advisor.domain.gpu import Device, GpuSpec, Machine
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import SHORT_NAMES, quantization
@@ -20,7 +21,9 @@ from vram_advisor.hardware.machine import detect as detect_machine
 from vram_advisor.hardware.machine import device as pick_device
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.memory.usable import device_from_spec
+from vram_advisor.sources import catalog_gpus, catalog_models
 from vram_advisor.sources.catalog_gpus import find_gpu, gpus_with, with_spec
+from vram_advisor.sources.catalog_models import ModelRecord, find_record
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import BadInput, NotModelled
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from vram_advisor.accuracy.score import Report
 
 RANK = {"fits": 0, "tight": 1}
+WORKLOAD = tuple(field.name for field in fields(Workload))
+PLAN = tuple(field.name for field in fields(Plan))
 
 
 def detect(processes: bool = True) -> Machine:
@@ -64,20 +69,19 @@ def plans(workload: Workload, plan: Plan, quantization_name: str | None) -> list
     """The options to compare: one where the quantization was named, else what people choose between."""
     if quantization_name is not None:
         exact = named_quantization(quantization_name, plan)
-        return [(quantization(exact).title, plan.model_copy(update={"quantization": exact}))]
+        return [(quantization(exact).title, replace(plan, quantization=exact))]
     if workload.method == "full":
         return [
-            ("mixed precision", plan.model_copy(update={"weights_dtype": "fp32", "mixed_precision": plan.mixed_precision or "bf16"})),
-            ("pure bf16", plan.model_copy(update={"weights_dtype": "bf16", "mixed_precision": "none"})),
-            ("bf16, 8-bit AdamW", plan.model_copy(
-                update={"weights_dtype": "bf16", "mixed_precision": "none", "optimizer": "adamw_bnb_8bit"})),
-        ]  # fmt: skip
+            ("mixed precision", replace(plan, weights_dtype="fp32", mixed_precision=plan.mixed_precision or "bf16")),
+            ("pure bf16", replace(plan, weights_dtype="bf16", mixed_precision="none")),
+            ("bf16, 8-bit AdamW", replace(plan, weights_dtype="bf16", mixed_precision="none", optimizer="adamw_bnb_8bit")),
+        ]
     names = {"FP16": "bf16", "Q8": "int8", "Q4": "nf4_double"}
     if plan.runtime == "vllm":
         names |= {"Q8": "fp8", "Q4": "awq_int4"}
     if workload.method == "qlora":
         del names["FP16"]
-    return [(title, plan.model_copy(update={"quantization": name})) for title, name in names.items()]
+    return [(title, replace(plan, quantization=name)) for title, name in names.items()]
 
 
 def named_quantization(name: str, plan: Plan) -> str:
@@ -114,12 +118,14 @@ def check(
         Missing: something that was asked for is not there.
     """
     workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    if quantization is None:
+        quantization = plan.quantization
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
     if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
-        plan = plan.model_copy(update={"sharding": "ddp"})
+        plan = replace(plan, sharding="ddp")
     device = resolve_device(gpu, gpu_index, plan.num_gpus)
     if workload.trains and device is not None and lacks_bf16(device):
-        plan = plan.model_copy(update={"weights_dtype": plan.weights_dtype or "fp16"})
+        plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
     habits = recipe(plan.recipe)
     options: list[Option] = []
     warnings: list[str] = []
@@ -151,6 +157,16 @@ def check(
     )
 
 
+def list_gpus() -> tuple[GpuSpec, ...]:
+    """All cards of the catalogue, a chip with several memory sizes once per size."""
+    return catalog_gpus.list_gpus()
+
+
+def list_models() -> tuple[ModelRecord, ...]:
+    """All models of the catalogue."""
+    return tuple(find_record(entry.id) for entry in catalog_models.list_models())
+
+
 def score(files: Sequence[str | Path] = ()) -> Report:
     """Score the model on ledgers of measurements; without files on the ones that come with the program.
 
@@ -172,21 +188,12 @@ def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tup
     Raises:
         BadInput: no field has that name, or the value is out of range.
     """
-    from pydantic import ValidationError
-
+    asked = {name: value for name, value in choices.items() if name in WORKLOAD}
+    pulled = {name: value for name, value in choices.items() if name in PLAN}
     for name in choices:
-        if name not in Workload.model_fields and name not in Plan.model_fields:
-            raise BadInput(f"'{name}' is no option: use one of {', '.join([*Workload.model_fields, *Plan.model_fields])}.")
-    try:
-        ask = {k: v for k, v in choices.items() if k in Workload.model_fields}
-        levers = {k: v for k, v in choices.items() if k in Plan.model_fields}
-        return (
-            Workload.model_validate({**workload.model_dump(), **ask}) if ask else workload,
-            Plan.model_validate({**plan.model_dump(), **levers}) if levers else plan,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
+        if name not in asked and name not in pulled:
+            raise BadInput(f"'{name}' is no option: use one of {', '.join([*WORKLOAD, *PLAN])}.")
+    return replace(workload, **asked) if asked else workload, replace(plan, **pulled) if pulled else plan
 
 
 def recommend(options: list[Option]) -> int | None:

@@ -11,20 +11,8 @@ import pytest
 from vram_advisor import __version__, api
 from vram_advisor.accuracy.score import Report
 from vram_advisor.cli.app import run
-from vram_advisor.sources import catalog_gpus
-from vram_advisor.sources.catalog_models import find_record, list_models
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for two doors of the API until they are there."""
-    if not hasattr(api, "list_gpus"):
-        monkeypatch.setattr(api, "list_gpus", catalog_gpus.list_gpus, raising=False)
-    if not hasattr(api, "list_models"):
-        records = tuple(find_record(entry.id) for entry in list_models())
-        monkeypatch.setattr(api, "list_models", lambda: records, raising=False)
 
 
 def process(*arguments: str, **kwargs: str) -> "subprocess.CompletedProcess[str]":

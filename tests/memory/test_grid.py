@@ -1,5 +1,7 @@
 """A grid is the same computation on arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from vram_advisor.domain.plan import Plan, Workload
@@ -15,7 +17,7 @@ def test_every_point_of_a_grid_equals_the_single_estimate() -> None:
     for stack, quantization in (("transformers-peft", "nf4_double"), ("trl-0.13", "bf16"), ("trl", "bf16")):
         plan, habits = Plan(recipe=stack, quantization=quantization), recipe(stack)
         for loss in (None, "liger"):
-            levers = plan.model_copy(update={"loss": loss})
+            levers = replace(plan, loss=loss)
             grid = training_grid(model, Workload(method="lora"), levers, habits, batches, lengths)
             assert grid.peak.shape == (3, 4)
             for i, b in enumerate(batches[:, 0]):

@@ -16,10 +16,10 @@ LLAMA = find_model("llama-3.1-8b")
 
 
 def run(model: ModelSpec = LLAMA, method: str = "lora", stack: str = "transformers-peft", **choices: object) -> Estimate:
-    ask = {k: v for k, v in choices.items() if k in Workload.model_fields}
-    levers = {k: v for k, v in choices.items() if k in Plan.model_fields}
-    workload = Workload.model_validate({"method": method, **ask})
-    return estimate_training(model, workload, Plan.model_validate(levers), recipe(stack))
+    ask = {k: v for k, v in choices.items() if k in vars(Workload())}
+    levers = {k: v for k, v in choices.items() if k in vars(Plan())}
+    workload = Workload(**{"method": method, **ask})
+    return estimate_training(model, workload, Plan(**levers), recipe(stack))
 
 
 def allocated(**choices: object) -> int:

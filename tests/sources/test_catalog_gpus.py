@@ -3,14 +3,17 @@
 import re
 import tomllib
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
+from pydantic import ConfigDict, TypeAdapter, with_config
 
 from vram_advisor.domain.gpu import GpuSnapshot
 from vram_advisor.sources import gpu_file
 from vram_advisor.sources.catalog_gpus import find_gpu, gpus_with, list_gpus, match_reported, scan_gpus, with_spec
 from vram_advisor.sources.data_files import data_path
 from vram_advisor.sources.gpu_names import key
+from vram_advisor.sources.gpu_record import GpuRecord
 from vram_advisor.units.errors import BadInput
 
 GIB, MIB = 2**30, 2**20
@@ -30,11 +33,28 @@ def snapshot(name, total, **fields):
 
 
 def test_every_block_is_a_record(parsed):
+    """The program's own checks and a library agree on every row."""
     heads = gpu_file.heads()
     assert len(heads) == len(parsed) >= 280
+    adapter = TypeAdapter(with_config(ConfigDict(extra="forbid"))(GpuRecord))
     for head, whole in zip(heads, parsed, strict=True):
         record = gpu_file.record(head)
-        assert record.model_dump(exclude_unset=True, mode="json").keys() == whole.keys()
+        assert asdict(record) == asdict(adapter.validate_python(whole))
+        assert {key: getattr(record, key) for key in whole} == {
+            key: tuple(value) if isinstance(value, list) else value for key, value in whole.items()
+        }
+
+
+def test_fields_have_their_form(parsed):
+    for card in parsed:
+        assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in (card["id"], *card["aliases"]))
+        assert re.fullmatch(r"20\d\d(-\d\d-\d\d)?", card["launch"]), card["id"]
+        assert re.fullmatch(r"\d+\.\d", card.get("compute_capability", "8.0")), card["id"]
+        assert card["sources"]
+        for value in card.values():
+            for each in value if isinstance(value, list) else [value]:
+                assert each is False or each, card["id"]
+                assert not isinstance(each, (int, float)) or each >= 0, card["id"]
 
 
 def test_sorted_by_unique_ids(parsed):
@@ -300,7 +320,7 @@ def test_the_list_and_the_scan_agree():
     ("damage", "message"),
     [
         (("tdp_w = 250\n", 'tdp_w = "much"\n'), r"\[\[gpu\]\] rtx-5070: tdp_w: "),
-        (("tdp_w = 250\n", "tpd_w = 250\n"), r"\[\[gpu\]\] rtx-5070: tpd_w: Extra inputs"),
+        (("tdp_w = 250\n", "tpd_w = 250\n"), r"\[\[gpu\]\] rtx-5070: tpd_w: no such key"),
         (("tdp_w = 250\n", "tdp_w = \n"), r"\[\[gpu\]\] rtx-5070: Invalid value"),
         (("vram_gib = 12\n", ""), r"needs vram_gib"),
         (('form = "desktop"\n', ""), r"a block begins with id, aliases"),

@@ -107,7 +107,7 @@ def plans(row: Row, gpus: int) -> list[Plan]:
     attentions = ("flash_attention_2",) if stated else ("sdpa", "eager")
     dtype = row["weights_dtype"] or None
     return [
-        Plan(quantization=quantization, weights_dtype=dtype, attn_implementation=attention, num_gpus=gpus)
+        Plan(quantization=quantization, weights_dtype=dtype, attn_implementation=attention, num_gpus=gpus)  # type: ignore[arg-type]
         for attention in attentions
     ]
 

@@ -22,6 +22,22 @@ MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("gguf_sizes", ("file_bytes", "imatrix")),
 )
 """Columns that tell the ledgers apart."""
+WHOLE = frozenset(
+    (
+        "lora_r",
+        "micro_batch_size",
+        "gradient_accumulation_steps",
+        "sequence_length",
+        "num_gpus",
+        "context_length",
+        "parallel",
+        "prompt_tokens",
+        "generated_tokens",
+    )
+)
+"""Columns of whole numbers."""
+LARGEST_NUMBER = 1e18
+"""No column counts further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +58,48 @@ class Ledger:
     rows: tuple[Row, ...]
 
 
+class _Cells(dict[str, str]):
+    """Cells of a row by column; a column that the file does not have is empty."""
+
+    def __missing__(self, column: str) -> str:
+        return ""
+
+
 def read_ledger(path: Path) -> Ledger:
     """Read a CSV of measurements.
 
     Raises:
-        BadInput: the file is missing, is not CSV, or has the columns of no ledger.
+        BadInput: the file is missing, is not CSV, has the columns of no ledger, or words where numbers belong.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             columns = tuple(reader.fieldnames or ())
-            rows = tuple({k: v or "" for k, v in row.items() if k is not None} for row in reader)
+            rows = tuple(_Cells({k: v for k, v in row.items() if k and v}) for row in reader)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}).") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: is not a CSV file ({error}).") from None
     for kind, marks in MARKS:
-        if all(mark in columns for mark in marks):
+        if all(mark in columns for mark in ("id", "source", *marks)):
+            for line, row in enumerate(rows, 2):
+                _check(path, line, row)
             return Ledger(path, kind, rows)
-    raise BadInput(f"{path}: has the columns of no ledger; one of training runs has id, model, method, meter, measured_bytes and so on.")
+    raise BadInput(
+        f"{path}: has the columns of no ledger; one of training runs has id, model, method, meter, measured_bytes "
+        "and so on."
+    )
+
+
+def _check(path: Path, line: int, row: Row) -> None:
+    for column, text in row.items():
+        if column in WHOLE or column.endswith("_bytes") or column in ("tokens_per_s", "lora_dropout"):
+            try:
+                good = 0 <= (int(text) if column in WHOLE else float(text)) < LARGEST_NUMBER
+            except ValueError:
+                good = False
+            if not good:
+                raise BadInput(f"{path}, line {line}: {column} is {text!r}, where a number belongs.")
 
 
 def number(text: str) -> float | None:
@@ -69,20 +108,20 @@ def number(text: str) -> float | None:
 
 
 def readings(kind: Kind, row: Row) -> tuple[Reading, ...]:
-    """What a row measured; empty where the meter is not stated."""
-    resolution = number(row.get("resolution_bytes", "")) or 1.0
+    """What a row measured; empty where the meter is not stated or nothing was measured."""
+    resolution = number(row["resolution_bytes"]) or 1.0
     if kind in ("training", "traces"):
-        pairs = [(row["meter"], row["measured_bytes"]), (row.get("second_meter", ""), row.get("second_measured_bytes", ""))]
-        return tuple(Reading(m, float(v), resolution) for m, v in pairs if m and v and m != "reserved_p99")
-    if kind == "gguf_sizes":
-        return (Reading("file", float(row["file_bytes"]), resolution),)
-    if kind == "throughput":
-        return (Reading(row["test"], float(row["tokens_per_s"]), 0.0),)
-    names = ("weights_gpu", "cache_gpu", "compute_gpu")
-    found = [Reading(n, float(row[f"{n}_bytes"]), resolution) for n in names if number(row.get(f"{n}_bytes", ""))]
-    if kind == "llamacpp_buffers":
-        return (*found, Reading("total_gpu", sum(r.measured for r in found), resolution))
-    total = number(row["total_bytes"])
-    if total and row["total_is"]:
-        found.append(Reading(row["total_is"], total, resolution))
-    return tuple(found)
+        pairs = [(row["meter"], row["measured_bytes"]), (row["second_meter"], row["second_measured_bytes"])]
+        pairs = [(meter, value) for meter, value in pairs if meter != "reserved_p99"]
+    elif kind == "gguf_sizes":
+        pairs = [("file", row["file_bytes"])]
+    elif kind == "throughput":
+        pairs, resolution = [(row["test"], row["tokens_per_s"])], 0.0
+    else:
+        names = ("weights_gpu", "cache_gpu", "compute_gpu")
+        pairs = [(name, row[f"{name}_bytes"]) for name in names]
+        if kind == "llamacpp_buffers":
+            pairs.append(("total_gpu", str(sum(number(value) or 0.0 for _, value in pairs))))
+        else:
+            pairs.append((row["total_is"], row["total_bytes"]))
+    return tuple(Reading(meter, value, resolution) for meter, text in pairs if meter and (value := number(text)))

@@ -99,8 +99,8 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
             continue
         low, mid, high = mixed([(weight, part) for weight, part in known])
         scored.append(
-            Scored(row["id"], row["source"], row.get("method") or row.get("runtime", ""), reading.meter,
-                   row.get("quality", ""), reading.measured, reading.resolution, low, mid, high)
+            Scored(row["id"], row["source"], row["method"] or row["runtime"], reading.meter,
+                   row["quality"], reading.measured, reading.resolution, low, mid, high)
         )  # fmt: skip
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
 

@@ -56,7 +56,7 @@ def _cases(row: Row) -> list[Case] | Refusal:
         micro_batch_size=int(row["micro_batch_size"]),
         gradient_accumulation_steps=int(row["gradient_accumulation_steps"] or 1),
         lengths="varied" if "variable lengths" in row["notes"] else "equal",
-        padding="padded" if row.get("padded") == "yes" else "none",
+        padding="padded" if row["padded"] == "yes" else "none",
     )
     plan = _plan(row, workload)
     stated = _stated_context(row)
@@ -102,16 +102,16 @@ def _plan(row: Row, workload: Workload) -> Plan:
     quantization = row["quantization"] if row["quantization"] != "none" else row["weights_dtype"] or "bf16"
     sharding = row["sharding"]
     attention = ATTENTION.get(row["attention"], row["attention"])
-    if row.get("padded") == "yes" and attention == "sdpa":
+    if row["padded"] == "yes" and attention == "sdpa":
         attention = "sdpa_efficient"
     return Plan(
         quantization=quantization,
         lora_r=int(row["lora_r"] or 16),
-        lora_dropout=float(row.get("lora_dropout") or 0),
+        lora_dropout=float(row["lora_dropout"] or 0),
         target_modules=tuple(row["target_modules"].split()) or ("all-linear",),
         modules_to_save=_modules_to_save(row),
         optimizer=row["optimizer"] or None,
-        gradient_checkpointing=CHECKPOINTING[row["gradient_checkpointing"]] if row["gradient_checkpointing"] else None,  # type: ignore[arg-type]
+        gradient_checkpointing=_checkpointing(row),  # type: ignore[arg-type]
         attn_implementation=attention,
         loss=row["loss"] or None,
         mixed_precision=row["autocast"] or None,  # type: ignore[arg-type]
@@ -121,6 +121,13 @@ def _plan(row: Row, workload: Workload) -> Plan:
         sharding=sharding.removesuffix("_offload"),  # type: ignore[arg-type]
         offload="parameters" if sharding.endswith("_offload") else "none",
     )
+
+
+def _checkpointing(row: Row) -> str | None:
+    stated = row["gradient_checkpointing"]
+    if stated and stated not in CHECKPOINTING:
+        raise BadInput(f"gradient checkpointing {stated} is not modelled")
+    return CHECKPOINTING[stated] if stated else None
 
 
 def _reentrant(row: Row) -> bool | None:
@@ -167,7 +174,7 @@ def recipe_name(row: Row) -> str:
 def _recipes(row: Row) -> list[tuple[float, Recipe]]:
     """The habits that could be meant: the stack's row, with what the ledger states put over it."""
     habits = recipe(recipe_name(row))
-    if row.get("outputs_kept"):
+    if row["outputs_kept"]:
         kept = row["outputs_kept"] == "yes"
         habits = replace(habits, outputs_kept=kept, outputs_in_fp32=habits.outputs_in_fp32 and not kept)
     if row["adapter_dtype"]:

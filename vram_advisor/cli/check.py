@@ -48,8 +48,7 @@ def check(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
-    named = plan.quantization if plan is not None and "quantization" in plan.model_fields_set else None
-    answer = api.check(model, gpu=gpu, gpu_index=gpu_index, quantization=named, workload=workload, plan=plan)
+    answer = api.check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
     if json:
         from vram_advisor.report.document import answer_document
 

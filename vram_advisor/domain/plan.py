@@ -1,14 +1,14 @@
 """What is asked (Workload) and what may be changed to make it fit (Plan).
 
 A field is declared once here: it is the command-line option, the JSON key, the entry of the JSON Schema and the row of
-a form. ``None`` in a plan means that the recipe decides; ``resolved`` fills it in.
+a form. ``None`` in a plan means that the recipe decides; ``resolved`` fills it in. Annotations and ``metadata`` are the
+rules that values are checked by (``units.record``), so annotations here are types, not text.
 """
 
+from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import Field
-
-from vram_advisor.units.record import Record
+from vram_advisor.units.record import check_options
 
 Method = Literal["inference", "lora", "qlora", "dora", "full"]
 Objective = Literal["sft", "dpo", "orpo", "kto"]
@@ -16,33 +16,37 @@ Checkpointing = Literal["none", "full", "selective", "offload"]
 Sharding = Literal["none", "ddp", "fsdp_full", "fsdp_grad_op", "zero1", "zero2", "zero3"]
 Runtime = Literal["transformers", "vllm"]
 
-LARGEST = 2**40
-"""No count of tokens or sequences is larger."""
+COUNT = {"minimum": 1, "maximum": 2**40}
+"""Bounds of tokens and sequences."""
 
 
-class Workload(Record):
+@dataclass(frozen=True, kw_only=True)
+class Workload:
     """What the user asks for."""
 
     method: Method = "inference"
     """What is done with the model: inference, or a fine-tune by LoRA, QLoRA, DoRA or of all weights."""
     objective: Objective = "sft"
     """Training objective; dpo, orpo and kto train on pairs."""
-    sequence_length: int = Field(2048, ge=1, le=LARGEST)
+    sequence_length: int = field(default=2048, metadata=COUNT)
     """Tokens of one training sequence."""
-    micro_batch_size: int = Field(1, ge=1, le=LARGEST)
+    micro_batch_size: int = field(default=1, metadata=COUNT)
     """Sequences per GPU in one forward pass."""
-    gradient_accumulation_steps: int = Field(1, ge=1, le=LARGEST)
+    gradient_accumulation_steps: int = field(default=1, metadata=COUNT)
     """Micro batches per optimizer step."""
     padding: Literal["none", "padded"] = "none"
     """none: sequences are packed or equally long; padded: a padding mask reaches the attention."""
     lengths: Literal["equal", "varied"] = "equal"
     """varied: sequences are not packed, so batches differ in length and the allocator keeps more in reserve."""
-    context_length: int = Field(4096, ge=1, le=LARGEST)
+    context_length: int = field(default=4096, metadata=COUNT)
     """Tokens that the KV cache holds per sequence at inference."""
-    prompt_length: int | None = Field(None, ge=1, le=LARGEST)
+    prompt_length: int | None = field(default=None, metadata=COUNT)
     """Tokens of the context that are read at once before the first is generated; None: all of them."""
-    num_sequences: int = Field(1, ge=1, le=LARGEST)
+    num_sequences: int = field(default=1, metadata=COUNT)
     """Sequences served together at inference."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @property
     def trains(self) -> bool:
@@ -50,18 +54,19 @@ class Workload(Record):
         return self.method != "inference"
 
 
-class Plan(Record):
+@dataclass(frozen=True, kw_only=True)
+class Plan:
     """The levers."""
 
     recipe: str = "transformers-peft"
     """Training stack whose habits apply."""
-    quantization: str = "bf16"
-    """How the base weights are stored."""
-    lora_r: int = Field(16, ge=1, le=2**20)
+    quantization: str | None = None
+    """How the base weights are stored; None: what people choose between is compared."""
+    lora_r: int = field(default=16, metadata={"minimum": 1, "maximum": 2**20})
     """Rank of the adapters."""
     lora_alpha: float = 32
     """Scale of the adapters; no effect on memory."""
-    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    lora_dropout: float = field(default=0.0, metadata={"minimum": 0.0, "exclusiveMaximum": 1.0})
     """Dropout in front of the adapters; above zero it keeps masks."""
     target_modules: tuple[str, ...] = ("all-linear",)
     """Modules that carry an adapter."""
@@ -84,7 +89,7 @@ class Plan(Record):
     """16-bit autocast over the stored weights."""
     weights_dtype: Literal["fp32", "bf16", "fp16"] | None = None
     """dtype of the weights that are not quantised."""
-    num_gpus: int = Field(1, ge=1, le=2**16)
+    num_gpus: int = field(default=1, metadata={"minimum": 1, "maximum": 2**16})
     """GPUs of one kind that share the work."""
     sharding: Sharding = "none"
     """How the GPUs share it."""
@@ -100,5 +105,8 @@ class Plan(Record):
     """Type of cached values."""
     cache_implementation: Literal["dynamic", "static"] = "dynamic"
     """transformers: grow the cache token by token, or allocate it at once."""
-    gpu_memory_utilization: float = Field(0.9, gt=0.0, le=1.0)
+    gpu_memory_utilization: float = field(default=0.9, metadata={"exclusiveMinimum": 0.0, "maximum": 1.0})
     """vLLM: share of the card that it takes."""
+
+    def __post_init__(self) -> None:
+        check_options(self)

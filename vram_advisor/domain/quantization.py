@@ -113,13 +113,13 @@ SHORT_NAMES = {"fp16": "bf16", "q8": "int8", "q4": "nf4_double", "none": "bf16",
 """What people type, for training and for inference under transformers."""
 
 
-def quantization(name: str) -> Quantization:
-    """The row of a format by its exact name.
+def quantization(name: str | None) -> Quantization:
+    """The row of a format by its exact name; None: bf16.
 
     Raises:
         BadInput: no such format.
     """
-    row = QUANTIZATIONS.get(name)
+    row = QUANTIZATIONS.get(name or "bf16")
     if row is None:
         raise BadInput(f"--quantization {name} is not known: use one of fp16, q8, q4, {', '.join(QUANTIZATIONS)}.")
     return row

@@ -23,7 +23,7 @@ def attention(
 
     ``kind`` is the norm of the block.
     """
-    q, k, v = projections(t, x, a, h, kind)
+    q, k, v, whole = projections(t, x, a, h, kind)
     if a.rotary_dim:
         q, k = rotate_both(t, q, k, a, h)
     if h.qk_norm == "rotated":
@@ -33,13 +33,17 @@ def attention(
     t.drop(out)
     if dropout and h.dropout_inside:
         result = t.dropout(result, "attention")
-    t.drop(q, k, v, x)
+    t.drop(q, k, v, x, *whole)
     if dropout and not h.dropout_inside and h.dropout_of_attention:
         result = t.dropout(result, "attention")
     return result, (weights,) if weights else ()
 
 
-def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind) -> tuple[Value, Value, Value]:
+Parts = tuple[Value, Value, Value, tuple[Value, ...]]
+"""Queries, keys, values, and the fused projection where none of them is a view of it."""
+
+
+def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind) -> Parts:
     """Queries, keys and values, normed where the architecture does."""
     names = a.modules
     if names[0] == names[1]:
@@ -56,7 +60,7 @@ def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind)
     v = linear(t, x, names[2], a.value_size)
     if h.qk_norm == "late":
         q, k = both_normed(t, q, k, a, kind)
-    return q, k, v
+    return q, k, v, ()
 
 
 def both_normed(t: LayerTape, q: Value, k: Value, a: Attention, kind: NormKind) -> tuple[Value, Value]:
@@ -67,25 +71,27 @@ def both_normed(t: LayerTape, q: Value, k: Value, a: Attention, kind: NormKind) 
     )
 
 
-def taken_apart(t: LayerTape, fused: Value, a: Attention, h: Habits) -> tuple[Value, Value, Value]:
+def taken_apart(t: LayerTape, fused: Value, a: Attention, h: Habits) -> Parts:
     """Queries, keys and values of a fused projection."""
     if h.fused == "split":
         q, k, v = t.split(fused, query=a.query_size, key=a.key_size, value=a.value_size)
-        return q, k, v
+        return q, k, v, ()
     widths = {"query": a.query_size, "key": a.key_size, "value": a.value_size}
     q, k, v = (
         t.record(name, [fused], fused.rows, width, fused.itemsize, view=True, slices=True)
         for name, width in widths.items()
     )
     if h.fused == "slices":
-        return q, k, v
-    # Falcon indexes keys and values by a list, which copies them; with grouped queries it repeats them for every head.
-    repeated = 1 < a.num_key_value_heads < a.num_attention_heads
+        return q, k, v, ()
     if a.num_key_value_heads == a.num_attention_heads:
-        return q, k, v
-    width = a.query_size if repeated else a.key_size
+        return q, k, v, ()
+    # Falcon indexes keys and values by a list, which copies them; with grouped queries it repeats them for every head.
+    grouped = a.num_key_value_heads > 1
+    width = a.query_size if grouped else a.key_size
     k, v = (t.record(f"{n} copied", [p], p.rows, width, p.itemsize) for n, p in (("key", k), ("value", v)))
-    return q, k, v
+    if grouped:
+        q = t.record("query copied", [q], q.rows, q.width, q.itemsize)
+    return q, k, v, (fused,)
 
 
 def qk_norm(t: LayerTape, x: Value, label: str, a: Attention, heads: int, kind: NormKind) -> Value:

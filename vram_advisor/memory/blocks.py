@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Block, ModelSpec
@@ -120,7 +120,11 @@ def play_block(
     """Write a layer onto a tape and play it."""
     tape = LayerTape(numerics, keep_gradients)
     x = tape.value("layer input", "T", model.hidden_size, numerics.stream, input_needs_grad)
-    y = write_block(tape, x, block, habits(model.architecture))
+    h = habits(model.architecture)
+    if not model.final_norm and h.order == "before":
+        # Norms behind the sums leave nothing to norm behind the last layer (opt-350m).
+        h = replace(h, order="sum")
+    y = write_block(tape, x, block, h)
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
     return Played(
         tape.profile(x, y, gradient),

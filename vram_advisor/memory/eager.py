@@ -30,6 +30,8 @@ def eager(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) -
         soft = softmax_with_sinks(t, masked, a)
     else:
         soft = softmax(t, masked, h)
+    if h.eager == "in_place":
+        t.drop(raw)
     if h.eager == "bare":
         entered = soft.itemsize
     probabilities = t.cast(soft, entered, "attention probabilities")

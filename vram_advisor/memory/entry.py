@@ -11,9 +11,10 @@ from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.habits import habits
+from vram_advisor.memory.linear import linear
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
-from vram_advisor.memory.scores import kernel
+from vram_advisor.memory.scores import is_masked, kernel
 from vram_advisor.memory.tape import Moment, Value
 
 
@@ -47,7 +48,7 @@ def enter(
     held: list[Value] = []
     x = tokens
     if width != model.hidden_size:
-        x = t.matmul(x, "project_in", width, model.hidden_size, n.weight, n.train_base)
+        x = linear(t, x, "project_in", model.hidden_size)
     if h.scaled_embedding != "not":
         x = t.scale(x, "scaled embedding")
         tokens = x if h.scaled_embedding == "inside" else tokens
@@ -120,9 +121,10 @@ def masks(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:
     """Masks that all layers share: numbers for attention written out, bits for scaled_dot_product_attention."""
     n = numerics
     h = habits(model.architecture)
-    kinds = {(kernel(n, b.attention, h), b.attention.sliding_window) for b in model.blocks if b.attention}
-    added = sum(name == "eager" for name, _ in kinds)
-    chosen = sum(name == "efficient" and (n.padded or (n.windowed and size is not None)) for name, size in kinds)
+    attentions = [b.attention for b in model.blocks if b.attention]
+    kinds = {(kernel(n, a, h), a.sliding_window, is_masked(n, a, h)) for a in attentions}
+    added = sum(name == "eager" for name, *_ in kinds)
+    chosen = sum(masked and name in ("efficient", "math") for name, _, masked in kinds)
     bits = h.eager == "biased_fp32"
     amounts = []
     if added and model.causal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vram_advisor.domain.amount import evaluate
@@ -64,7 +64,7 @@ def training_grid(
 
 def replace_size(workload: Workload) -> Workload:
     """The workload with batch and length 1: they are the axes of a grid."""
-    return workload.model_copy(update={"micro_batch_size": 1, "sequence_length": 1})
+    return replace(workload, micro_batch_size=1, sequence_length=1)
 
 
 def _phase(step: Step, phase: str, values: tuple[Any, ...]) -> Any:

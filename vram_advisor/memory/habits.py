@@ -13,9 +13,9 @@ Rotary = Literal["plain", "fp32", "fp32_tables", "halves", "complex"]
 """plain: in the dtype of the stream; fp32: queries and keys are turned into fp32 first; fp32_tables: cosines and sines
 stay in fp32, so the products do; halves: two halves are computed apart and joined; complex: as complex numbers."""
 
-Fused = Literal["slices", "split", "copies", "repeated"]
+Fused = Literal["slices", "split", "copies"]
 """How a fused projection is taken apart. slices: each part alone; split: one operation for all parts; copies: keys and
-values are indexed, which copies them; repeated: keys and values are copied once per query head (Falcon)."""
+values are indexed, which copies them (Falcon)."""
 
 Order = Literal["before", "after", "sum"]
 """Where norms stand. before: on the input of attention and MLP; after: on their outputs alone; sum: on the sum of
@@ -75,6 +75,8 @@ class Habits:
     shared_expert_first: bool = False
     expert_modules: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
     """Names of gate, up and down where experts are linear layers (transformers 4)."""
+    always_masked: bool = False
+    """scaled_dot_product_attention is given the causal mask."""
     without_sdpa: bool = False
     """transformers has no scaled_dot_product_attention for it."""
     without_flash: bool = False
@@ -99,7 +101,10 @@ HABITS: dict[str, Habits] = {
         rotary="fp32", position_tables="interleaved", router_fp32="always", shared_expert_first=True
     ),
     "exaone4": Habits(qk_norm="late", order="after"),
-    "falcon": Habits(returns_probabilities=True, fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True),
+    "falcon": Habits(
+        returns_probabilities=True, fused="copies", eager="in_place", dropout_of_attention=False, sum_in_place=True,
+        always_masked=True,
+    ),
     "gemma": Habits(scaled_embedding="inside"),
     "gemma2": Habits(scaled_embedding="inside"),
     "gemma3_text": Habits(qk_norm="late", scaled_embedding="inside", rotary_by_window=True),

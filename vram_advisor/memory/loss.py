@@ -12,6 +12,7 @@ from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.kernels import loss_kernel
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.elementary import LayerTape
+from vram_advisor.memory.linear import linear
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Profile, Value
@@ -58,7 +59,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:
-        normed = tape.matmul(normed, "project_out", model.hidden_size, model.embedding_size, numerics.weight, numerics.train_base)
+        normed = linear(tape, normed, "project_out", model.embedding_size)
     write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger, "pieces": _pieces}.get(loss_kernel(habits.loss).form, _logits)
     loss = write(tape, normed, model, habits)
     return tape.profile(None, loss, None)

@@ -16,6 +16,11 @@ from vram_advisor.memory.rotary import is_joined
 from vram_advisor.memory.tape import Value
 
 
+def is_masked(n: Numerics, a: Attention, h: Habits) -> bool:
+    """Whether scaled_dot_product_attention is given a mask instead of being told that attention is causal."""
+    return n.padded or (n.windowed and a.sliding_window is not None) or (n.sdpa and h.always_masked)
+
+
 def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     """flash, efficient, math or eager: what runs for the implementation that is asked for."""
     asked = n.attention
@@ -28,8 +33,7 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     if asked == "flash" and h.fused == "copies" and a.num_key_value_heads == 1:
         # One key head is broadcast: no fused kernel takes it.
         return "math"
-    masked = n.padded or (n.windowed and a.sliding_window is not None)
-    if asked == "flash" and (masked or a.head_dim > 256 or a.v_head_dim != a.head_dim):
+    if asked == "flash" and (is_masked(n, a, h) or a.head_dim > 256 or a.v_head_dim != a.head_dim):
         return "efficient"
     return asked
 
@@ -54,7 +58,7 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
     v = t.cast(v, compute)
     q = t.cast(q, compute)
     heads = a.num_attention_heads
-    masked = n.padded or (n.windowed and a.sliding_window is not None)
+    masked = is_masked(n, a, h)
     if masked or n.repeats_kv or name in ("efficient", "math"):
         # One key head is stretched without a copy, unless a product needs heads and sequences as one dimension.
         if a.num_key_value_heads > 1 or (name == "math" and not n.one_sequence):

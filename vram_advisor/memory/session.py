@@ -46,11 +46,12 @@ class Session:
 def resolved_inference(plan: Plan) -> Plan:
     """The plan with the choices that the format and the program make."""
     fmt = quantization(plan.quantization)
-    values = plan.__dict__ | {
-        "attn_implementation": plan.attn_implementation or ATTENTION,
-        "weights_dtype": plan.weights_dtype or fmt.kept_dtype,
-    }
-    return Plan.model_construct(**values)
+    return replace(
+        plan,
+        quantization=fmt.name,
+        attn_implementation=plan.attn_implementation or ATTENTION,
+        weights_dtype=plan.weights_dtype or fmt.kept_dtype,  # type: ignore[arg-type]
+    )
 
 
 def check_inference(model: ModelSpec, plan: Plan) -> None:

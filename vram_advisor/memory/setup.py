@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vram_advisor.domain.kernels import attention_kernel, loss_kernel
@@ -52,16 +52,16 @@ def resolved(workload: Workload, plan: Plan, recipe: Recipe) -> Plan:
     if autocast is None:
         runs = weights == "fp32" if full else recipe.autocast and (recipe.quantised_autocast or not fmt.is_quantised)
         autocast = ("fp16" if weights == "fp16" else "bf16") if runs else "none"
-    # model_construct: the choices come from checked tables, and this is on the way of every answer.
-    values = plan.__dict__ | {
-        "optimizer": plan.optimizer or recipe.optimizer,
-        "gradient_checkpointing": plan.gradient_checkpointing or recipe.gradient_checkpointing,
-        "attn_implementation": plan.attn_implementation or recipe.attn_implementation,
-        "loss": plan.loss or recipe.loss,
-        "mixed_precision": autocast,
-        "weights_dtype": weights,
-    }
-    return Plan.model_construct(**values)
+    return replace(
+        plan,
+        quantization=fmt.name,
+        optimizer=plan.optimizer or recipe.optimizer,
+        gradient_checkpointing=plan.gradient_checkpointing or recipe.gradient_checkpointing,
+        attn_implementation=plan.attn_implementation or recipe.attn_implementation,
+        loss=plan.loss or recipe.loss,
+        mixed_precision=autocast,
+        weights_dtype=weights,
+    )
 
 
 def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
@@ -90,13 +90,15 @@ def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
 def promoted(model: ModelSpec, fmt: Quantization, autocast: int | None) -> bool:
     """Whether autocast makes the residual stream fp32.
 
-    A layer norm gives fp32 under autocast: behind one that normalises the embedding so is the stream, and a 4-bit layer
-    hands the dtype of its input on to its output.
+    A layer norm gives fp32 under autocast: behind one that normalises the embedding, or that ends every layer (no norm
+    is left for the end of the model), so is the stream, and a 4-bit layer hands the dtype of its input on to its output.
     """
     if autocast is None:
         return False
     norms = {block.norm for block in model.blocks}
-    return model.embedding_norm == "layer" or (fmt.kernel == "bnb_4bit" and "layer" in norms)
+    if model.embedding_norm == "layer":
+        return True
+    return "layer" in norms and (not model.final_norm or fmt.kernel == "bnb_4bit")
 
 
 def reentrant(plan: Plan, recipe: Recipe, fmt: Quantization) -> bool:

@@ -122,7 +122,13 @@ def estimate_training(
     )
     components += dynamic(chosen, values)
     numbers = four_numbers(
-        top, resident.by_phase[top.phase], humps(setup, components, totals, resident.by_phase, top.phase), relative_sd(setup), device, coefficients, communication_bytes(plan)
+        top,
+        resident.by_phase[top.phase],
+        humps(setup, components, totals, resident.by_phase, top.phase),
+        relative_sd(setup),
+        device,
+        coefficients,
+        communication_bytes(plan),
     )
     return Estimate(
         peak=numbers.peak,

@@ -11,6 +11,10 @@ ADAPTED_ROLES = frozenset({"attention", "mlp", "shared_expert", "state"})
 """Roles that ``all-linear`` reaches: every linear layer but the output layer (peft ``tuners_utils.py``)."""
 
 
+PROJECTIONS = frozenset({"project_in", "project_out"})
+"""Linear layers between embeddings and hidden states of another width (opt-350m): ``all-linear`` reaches them too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """One trained tensor, ``count`` times."""
@@ -86,7 +90,8 @@ def carries_adapter(tensor: Tensor, targets: frozenset[str], linear_experts: boo
         return "router" in targets or tensor.module in targets
     if tensor.kind != "linear":
         return False
-    return ("all-linear" in targets and tensor.role in ADAPTED_ROLES) or tensor.module in targets
+    reached = tensor.role in ADAPTED_ROLES or tensor.module in PROJECTIONS
+    return ("all-linear" in targets and reached) or tensor.module in targets
 
 
 @lru_cache(maxsize=1024)

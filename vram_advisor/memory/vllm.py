@@ -28,6 +28,7 @@ from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.overhead import context_bytes
 from vram_advisor.memory.resident import Resident, fixed
 from vram_advisor.memory.timeline import symbols as prompt_symbols
+from vram_advisor.memory.usable import DRIVER_RESERVE_BYTES, DRIVER_RESERVE_SHARE
 from vram_advisor.memory.vllm_pool import PAGE, pool_components, pool_notes
 from vram_advisor.memory.weights import weight_bytes
 from vram_advisor.units.bytes import GIB
@@ -65,16 +66,20 @@ def engine(device: Device | None) -> Engine:
     return Engine(256, 2048)
 
 
+def card_bytes(device: Device) -> float:
+    """The total of the card as CUDA reports it, which the share is of: without what the driver keeps [B]."""
+    return max(float(device.free_bytes), device.total_bytes * (1 - DRIVER_RESERVE_SHARE) - DRIVER_RESERVE_BYTES)
+
+
 def check_vllm(plan: Plan) -> None:
     """Refuse what vLLM does not do or what has no evidence.
 
     Raises:
         BadInput, NotModelled: a choice that does not go with vLLM.
     """
-    if plan.quantization not in FORMATS:
-        raise NotModelled(
-            f"{quantization(plan.quantization).title} weights under vLLM are not modelled: use fp8, awq_int4, gptq_int4 or bf16."
-        )
+    fmt = quantization(plan.quantization)
+    if fmt.name not in FORMATS:
+        raise NotModelled(f"{fmt.title} weights under vLLM are not modelled: use fp8, awq_int4, gptq_int4 or bf16.")
     if plan.offload != "none":
         raise NotModelled("vLLM with weights in host memory is not modelled: use --offload none.")
     if plan.sharding != "none":
@@ -173,7 +178,7 @@ def estimate_vllm(
     wanted = sum(int(c.nbytes(workload.num_sequences, pages)) for c in asked)
     fixed_bytes = held.nbytes + peak_batch + outside
     need = fixed_bytes + wanted
-    taken = int(plan.gpu_memory_utilization * device.total_bytes) if device is not None else need
+    taken = int(plan.gpu_memory_utilization * card_bytes(device)) if device is not None else need
     pool = taken - fixed_bytes
     spread = math.hypot(other.sd * GIB, GRAPHS.sd * GIB, peak_batch * SAMPLER.sd / SAMPLER.value, 0.003 * held.nbytes)
     said = pool_notes(workload, plan, None if device is None else pool, made.max_num_seqs, wanted, asked)

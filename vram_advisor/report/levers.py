@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from vram_advisor.domain.answer import Option
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.domain.quantization import QUANTIZATIONS
+from vram_advisor.domain.quantization import quantization
 
 WORTH_NAMING = 0.05
 """Share of the peak from which a kind of memory is worth an option."""
@@ -36,7 +36,7 @@ def levers(option: Option, workload: Workload) -> list[str]:
 def _weights(plan: Plan, workload: Workload) -> str | None:
     if workload.method == "full":
         return "train an adapter instead of every weight (--method lora)"
-    if QUANTIZATIONS[plan.quantization].bits > 4:
+    if quantization(plan.quantization).bits > 4:
         return "store the base in fewer bits (--quantization q4)"
     return "take a smaller model"
 

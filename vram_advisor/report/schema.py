@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, with_config
@@ -47,7 +47,8 @@ def schema(name: str) -> dict[str, Any]:
     if name not in DOCUMENTS:
         raise BadInput(f"There is no schema '{name}': use one of {', '.join(DOCUMENTS)}.")
     _be_exact()
-    found = _with_tables(TypeAdapter(DOCUMENTS[name].shape).json_schema(mode="serialization"))
+    shape = DOCUMENTS[name].shape
+    found = _of_record(shape) if shape in (Workload, Plan) else TypeAdapter(shape).json_schema(mode="serialization")
     if name == "check":
         found = _with_records(found)
     if name in ("detect", "gpus"):
@@ -56,9 +57,9 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _be_exact() -> None:
-    """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape that is not a record."""
+    """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape."""
     declared = [value for value in vars(document_types).values() if isinstance(value, type) and is_typeddict(value)]
-    for shape in (*declared, GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine):
+    for shape in (*declared, Workload, Plan, GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine):
         with_config(EXACT)(shape)
 
 
@@ -68,15 +69,19 @@ def _with_records(found: dict[str, Any]) -> dict[str, Any]:
     for place, record in ((found, Workload), (defs["OptionDocument"], Plan)):
         field = record.__name__.lower()
         place["properties"][field] = {"$ref": f"#/$defs/{record.__name__}"}
-        defs[record.__name__] = _with_tables(TypeAdapter(record).json_schema(mode="serialization"))
+        defs[record.__name__] = _of_record(record)
     return found
 
 
-def _with_tables(found: dict[str, Any]) -> dict[str, Any]:
-    """The schema of Plan names the rows of its tables; other schemas are unchanged."""
-    if found.get("title") == "Plan":
-        for field in TABLES:
-            found["properties"][field]["examples"] = names(field)
+def _of_record(record: type[Workload | Plan]) -> dict[str, Any]:
+    """The schema of a record, with the bounds of its fields and, as examples, the rows of tables."""
+    found = TypeAdapter(record).json_schema(mode="serialization")
+    for field in fields(record):
+        described = found["properties"][field.name]
+        number = next((each for each in described.get("anyOf", ()) if each["type"] != "null"), described)
+        number.update(field.metadata)
+        if field.name in TABLES:
+            described["examples"] = names(field.name)
     return found
 
 

@@ -4,20 +4,18 @@ Parsing all of it takes a tenth of a second, so a question about one model reads
 head names it, and parses that block alone.
 """
 
-import datetime
 import difflib
 import re
 import tomllib
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
-
-from pydantic import ValidationError
 
 from vram_advisor.domain.architectures import TOWER_NOTE, build
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.sources.data_files import data_path
 from vram_advisor.units.errors import BadInput
-from vram_advisor.units.record import Record
+from vram_advisor.units.record import check, read_record
 
 FILE = "models.toml"
 SEPARATOR = "[[model]]\n"
@@ -29,7 +27,8 @@ TUNING_WORDS = frozenset({"instruct", "chat", "it", "base", "hf"})
 """Words of a name that do not change the shape of the model."""
 
 
-class Parameters(Record):
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Parameters:
     """Parameter counts of a row [elements]."""
 
     total: int
@@ -47,15 +46,19 @@ class Parameters(Record):
     """How total and published compare."""
     match_note: str | None = None
 
+    def __post_init__(self) -> None:
+        check(self)
 
-class ModelRecord(Record):
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ModelRecord:
     """One row of the catalogue."""
 
     id: str
     aliases: tuple[str, ...]
     hf_repo: str
     family: str
-    checked: datetime.date
+    checked: date
     sources: tuple[str, ...]
     release_date: str | None = None
     hf_created: str | None = None
@@ -69,6 +72,9 @@ class ModelRecord(Record):
     parameters: Parameters
     config: dict[str, object]
     """Keys of Hugging Face's ``config.json``."""
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +160,9 @@ def find_record(name: str) -> ModelRecord:
     end = text.find("\n" + SEPARATOR, start)
     try:
         block = tomllib.loads(text[start : end if end >= 0 else len(text)])["model"][0]
-        return ModelRecord.model_validate(block)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"data/{FILE}: the row {id} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"data/{FILE}: the row {id}: {field}: {first['msg']}") from None
+    return read_record(ModelRecord, block, f"data/{FILE}: the row {id}")
 
 
 def find_model(name: str) -> ModelSpec:

@@ -10,13 +10,12 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
-from pydantic import ValidationError
-
 from vram_advisor.sources.data_files import data_path
 from vram_advisor.sources.gpu_names import key
 from vram_advisor.sources.gpu_record import GpuRecord
 from vram_advisor.units.bytes import MIB
 from vram_advisor.units.errors import BadInput
+from vram_advisor.units.record import read_record
 
 FILE = "gpus.toml"
 _CUT = "\n[[gpu]]\n"
@@ -72,13 +71,10 @@ def record(head: Head) -> GpuRecord:
         BadInput: the block is not TOML, or a field is unknown, missing or of the wrong kind.
     """
     try:
-        return GpuRecord.model_validate(tomllib.loads(head.block))
+        block = tomllib.loads(head.block)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{FILE}, [[gpu]] {head.id}: {error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the record"
-        raise BadInput(f"{FILE}, [[gpu]] {head.id}: {field}: {first['msg']}.") from error
+    return read_record(GpuRecord, block, f"{FILE}, [[gpu]] {head.id}")
 
 
 @cache

@@ -1,67 +1,66 @@
 """One ``[[gpu]]`` of ``gpus.toml``, checked field by field."""
 
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Literal, Self
-
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from typing import Literal
 
 from vram_advisor.domain.gpu import GpuSpec
 from vram_advisor.units.bytes import GIB, MIB
-from vram_advisor.units.record import Record
+from vram_advisor.units.record import check
 
-Text = Annotated[str, Field(min_length=1)]
-Launch = Annotated[str, Field(pattern=r"^20\d\d(-\d\d-\d\d)?$")]
+POSITIVE = {"exclusiveMinimum": 0}
 
 
-class GpuRecord(Record):
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class GpuRecord:
     """A card or a chip with its memory sizes; absent is not known. The head of the file explains every field."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    aliases: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], ...]
-    reported_names: tuple[Text, ...]
-    name: Text
+    id: str
+    aliases: tuple[str, ...]
+    reported_names: tuple[str, ...]
+    name: str
     vendor: Literal["NVIDIA", "AMD", "Intel", "Apple"]
     form: Literal["desktop", "laptop", "workstation", "datacentre", "embedded", "desktop-soc", "soc", "apu", "igpu"]
-    vram_gib: PositiveInt | None = None
-    vram_gib_options: tuple[PositiveInt, ...] = ()
-    vram_reported_mib: PositiveInt | None = None
-    launch: Launch
+    vram_gib: int | None = field(default=None, metadata=POSITIVE)
+    vram_gib_options: tuple[int, ...] = ()
+    vram_reported_mib: int | None = field(default=None, metadata=POSITIVE)
+    launch: str
     unified: bool
-    devices: PositiveInt = 1
-    vram_reported_source: Text | None = None
-    family: Text
-    architecture: Text
-    memory_type: Text
-    memory_bus_bits: PositiveInt | None = None
-    bandwidth_gb_per_s: PositiveFloat
-    bandwidth_other: Text | None = None
-    compute_capability: Annotated[str, Field(pattern=r"^\d+\.\d$")] | None = None
-    sm_count: PositiveInt | None = None
-    sm_source: Text | None = None
-    gfx: Text | None = None
-    fp32_tflops: PositiveFloat | None = None
-    fp16_tflops: PositiveFloat | None = None
-    fp16_tflops_fp16_accumulate: PositiveFloat | None = None
-    int8_tops: PositiveFloat | None = None
-    fp8_tflops: PositiveFloat | None = None
-    fp4_tflops: PositiveFloat | None = None
-    tensor_basis: Text | None = None
+    devices: int = field(default=1, metadata=POSITIVE)
+    vram_reported_source: str | None = None
+    family: str
+    architecture: str
+    memory_type: str
+    memory_bus_bits: int | None = field(default=None, metadata=POSITIVE)
+    bandwidth_gb_per_s: float = field(metadata=POSITIVE)
+    bandwidth_other: str | None = None
+    compute_capability: str | None = None
+    sm_count: int | None = field(default=None, metadata=POSITIVE)
+    sm_source: str | None = None
+    gfx: str | None = None
+    fp32_tflops: float | None = field(default=None, metadata=POSITIVE)
+    fp16_tflops: float | None = field(default=None, metadata=POSITIVE)
+    fp16_tflops_fp16_accumulate: float | None = field(default=None, metadata=POSITIVE)
+    int8_tops: float | None = field(default=None, metadata=POSITIVE)
+    fp8_tflops: float | None = field(default=None, metadata=POSITIVE)
+    fp4_tflops: float | None = field(default=None, metadata=POSITIVE)
+    tensor_basis: str | None = None
     bf16: bool
     fp8: bool
     fp4: bool
     flash_attention_2: Literal["yes", "no", "partial"]
-    flash_attention_2_note: Text | None = None
-    pcie: Text | None = None
-    tdp_w: PositiveFloat | None = None
-    msrp_usd: PositiveFloat | None = None
-    msrp_source: Text | None = None
-    hf_tasks_tflops: PositiveFloat | None = None
-    sources: Annotated[tuple[Text, ...], Field(min_length=1)]
-    notes: Text | None = None
+    flash_attention_2_note: str | None = None
+    pcie: str | None = None
+    tdp_w: float | None = field(default=None, metadata=POSITIVE)
+    msrp_usd: float | None = field(default=None, metadata=POSITIVE)
+    msrp_source: str | None = None
+    hf_tasks_tflops: float | None = field(default=None, metadata=POSITIVE)
+    sources: tuple[str, ...]
+    notes: str | None = None
     checked: date
 
-    @model_validator(mode="after")
-    def _memory_is_said_once(self) -> Self:
+    def __post_init__(self) -> None:
+        check(self)
         if self.vram_gib is not None and self.vram_gib_options:
             raise ValueError("give vram_gib or vram_gib_options, not both")
         if self.vram_gib is None and not self.unified:
@@ -70,7 +69,6 @@ class GpuRecord(Record):
             raise ValueError("vram_reported_mib needs vram_reported_source")
         if (self.msrp_usd is None) != (self.msrp_source is None):
             raise ValueError("msrp_usd and msrp_source go together")
-        return self
 
     def spec(self, size_bytes: int | None = None) -> GpuSpec:
         """The card as a value.
