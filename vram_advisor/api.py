@@ -17,19 +17,17 @@ from vram_advisor.domain.quantization import SHORT_NAMES, quantization
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.tensors import active_parameters, count_parameters
 from vram_advisor.hardware.host import read_host
-from vram_advisor.hardware.machine import detect as detect_machine
-from vram_advisor.hardware.machine import device as pick_device
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.memory.usable import device_from_spec
 from vram_advisor.sources import catalog_gpus, catalog_models
 from vram_advisor.sources.catalog_gpus import find_gpu, gpus_with, with_spec
-from vram_advisor.sources.catalog_models import ModelRecord, find_record
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import BadInput, NotModelled
 
 if TYPE_CHECKING:
     from vram_advisor.accuracy.score import Report
+    from vram_advisor.sources.catalog_models import ModelRecord
 
 RANK = {"fits": 0, "tight": 1}
 WORKLOAD = tuple(field.name for field in fields(Workload))
@@ -38,7 +36,10 @@ PLAN = tuple(field.name for field in fields(Plan))
 
 def detect(processes: bool = True) -> Machine:
     """What this machine has: GPUs with the catalogue's card where it is known, processor, memory. Never raises."""
-    machine = detect_machine(processes)
+    # The probes are imported where a machine is looked at: a named card needs none of them.
+    from vram_advisor.hardware import machine as probes
+
+    machine = probes.detect(processes)
     return Machine(
         machine.host, tuple(with_spec(gpu) for gpu in machine.gpus), machine.driver, machine.cuda_driver, machine.notes
     )
@@ -53,10 +54,12 @@ def resolve_device(gpu: str | None = None, gpu_index: int | None = None, num_gpu
     """
     if gpu is not None:
         return device_from_spec(find_gpu(gpu), num_gpus, read_host().system)
+    from vram_advisor.hardware.machine import device
+
     machine = detect()
     if not machine.gpus and gpu_index is None:
         return None
-    return pick_device(machine, machine.gpus[0].index if gpu_index is None else gpu_index)
+    return device(machine, machine.gpus[0].index if gpu_index is None else gpu_index)
 
 
 def lacks_bf16(device: Device) -> bool:
@@ -164,7 +167,7 @@ def list_gpus() -> tuple[GpuSpec, ...]:
 
 def list_models() -> tuple[ModelRecord, ...]:
     """All models of the catalogue."""
-    return tuple(find_record(entry.id) for entry in catalog_models.list_models())
+    return tuple(catalog_models.find_record(entry.id) for entry in catalog_models.list_models())
 
 
 def score(files: Sequence[str | Path] = ()) -> Report:

@@ -11,7 +11,7 @@ from vram_advisor.domain.recipe import Recipe
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Calibration:
     """Which measurements corrected the answer; None in an answer means nominal coefficients."""
 
@@ -19,7 +19,7 @@ class Calibration:
     date: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Option:
     """One way to do it."""
 
@@ -31,7 +31,7 @@ class Option:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SmallestGpu:
     """The smallest card that one option fits."""
 
@@ -43,7 +43,7 @@ class SmallestGpu:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Answer:
     """Everything a face shows."""
 

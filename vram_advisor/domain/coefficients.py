@@ -8,7 +8,7 @@ from dataclasses import dataclass
 _SLACK = "fitted on single- and multi-GPU fine-tunes, one source left out in turn: docs/method.md, allocator"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Coefficient:
     """A measured number."""
 
@@ -18,7 +18,7 @@ class Coefficient:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Coefficients:
     """All measured numbers of the memory model."""
 

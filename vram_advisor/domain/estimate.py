@@ -37,7 +37,7 @@ class Interval:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Component:
     """Bytes of one kind that live and die together."""
 
@@ -65,7 +65,7 @@ class Component:
         return " + ".join(a.sentence(self.values) for a in ordered)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PhasePeak:
     """The most that is allocated in one phase."""
 
@@ -88,7 +88,7 @@ class Peak:
     """Where out-of-memory really begins."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Adapter:
     """What is trained and what its file weighs."""
 
@@ -97,7 +97,7 @@ class Adapter:
     file_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Estimate:
     """Memory of one plan on one GPU."""
 

@@ -58,7 +58,7 @@ class GpuSpec:
     notes: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GpuRow:
     """One line of the list of cards: what can be read without parsing a whole record."""
 

@@ -6,7 +6,7 @@ from vram_advisor.domain.quantization import Evidence
 from vram_advisor.units.errors import BadInput
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AttentionKernel:
     """An attention implementation by the name transformers uses."""
 
@@ -17,7 +17,7 @@ class AttentionKernel:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LossKernel:
     """A way from hidden states to the loss."""
 

@@ -9,7 +9,7 @@ from vram_advisor.domain.quantization import Evidence
 from vram_advisor.units.errors import BadInput
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Optimizer:
     """State of one optimizer.
 

@@ -9,7 +9,7 @@ from typing import Literal
 from vram_advisor.domain.quantization import Evidence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Serving:
     """The habits of one program and version at inference."""
 

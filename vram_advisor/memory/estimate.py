@@ -8,13 +8,11 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
-from vram_advisor.memory.inference import estimate_inference
-from vram_advisor.memory.session import resolved_inference
 from vram_advisor.memory.setup import resolved
 from vram_advisor.memory.timeline import estimate_training
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Estimated:
     """An estimate with the plan it is for, every choice filled in."""
 
@@ -36,6 +34,10 @@ def estimate(
         BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
     """
     if not workload.trains:
+        # A question about training is answered without importing what only inference needs.
+        from vram_advisor.memory.inference import estimate_inference
+        from vram_advisor.memory.session import resolved_inference
+
         plan = resolved_inference(plan)
         return Estimated(plan, estimate_inference(model, workload, plan, recipe, device, coefficients))
     plan = resolved(workload, plan, recipe)

@@ -8,7 +8,7 @@ from vram_advisor.memory.trained import Trained
 from vram_advisor.units.grid import ceil_div
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OptimizerBytes:
     """Bytes of an optimizer [B]."""
 

@@ -27,7 +27,7 @@ LAYERS: tuple[Phase, ...] = ("forward", "backward_first", "backward_last")
 AFTER: tuple[Phase, ...] = ("clip", "optimizer_step")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Resident:
     """Bytes that do not depend on the batch."""
 
@@ -43,7 +43,7 @@ class Resident:
         return sum(a.size[0] for a in self.amounts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Residents:
     """All of them, for one GPU, and what rests in host memory."""
 

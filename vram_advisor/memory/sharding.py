@@ -16,7 +16,7 @@ from vram_advisor.memory.weights import tensor_bytes
 from vram_advisor.units.grid import ceil_div
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Shares:
     """Into how many parts each thing is cut, and where it rests."""
 
@@ -58,7 +58,7 @@ def part(nbytes: int, parts: int) -> int:
     return int(ceil_div(nbytes, parts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Whole:
     """Bytes that a gathered piece of the model takes while it runs [B]."""
 

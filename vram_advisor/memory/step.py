@@ -44,7 +44,7 @@ class StepKey:
     """Reentrant checkpointing: retained inputs are leaves that keep their gradients."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Group:
     """Amounts that a person would call by one name."""
 
@@ -54,7 +54,7 @@ class Group:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Candidate:
     """A moment that could be the peak of its phase."""
 
@@ -64,7 +64,7 @@ class Candidate:
     total: Size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Step:
     """All moments of a step, by phase."""
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from vram_advisor.domain.amount import ZERO, Amount, Size, minus, plus
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Value:
     """A tensor in the recording: a view of a buffer, with the shape that its gradient will have."""
 
@@ -33,7 +33,7 @@ class Value:
     needs_grad: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Operation:
     """One step of the recording."""
 
@@ -65,7 +65,7 @@ class Operation:
     """An input narrower than the output is stretched: its gradient is a sum of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Moment:
     """Buffers that are alive together."""
 
@@ -73,7 +73,7 @@ class Moment:
     amounts: tuple[Amount, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Profile:
     """What a recording needs, without its inputs.
 

@@ -12,7 +12,7 @@ QUANTISED_ROLES = frozenset({"attention", "mlp", "shared_expert", "state", "expe
 (transformers ``quantizers/base.py`` get_modules_to_not_convert)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class WeightBytes:
     """Bytes of the weights [B], by what happens to them."""
 

@@ -34,7 +34,7 @@ def accuracy_lines(report: Report, width: int) -> Iterator[Line]:
         yield line("Each source", "bold")
         columns = (
             Column("source", flexible=True),
-            Column("method", flexible=True),
+            Column("method"),
             Column("meter"),
             Column("q"),
             *figures,

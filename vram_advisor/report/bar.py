@@ -24,7 +24,7 @@ NAMED = 5
 """The largest kinds that get a segment of their own; the rest share one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Segment:
     """A stretch of the bar."""
 

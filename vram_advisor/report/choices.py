@@ -15,7 +15,7 @@ from vram_advisor.domain.quantization import QUANTIZATIONS, SHORT_NAMES
 from vram_advisor.domain.recipe import RECIPES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Choice:
     """One value of an option and what is known about it."""
 

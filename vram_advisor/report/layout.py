@@ -23,7 +23,7 @@ NARROWEST = 8
 """Cells that a flexible column keeps."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Column:
     """One column of a table."""
 

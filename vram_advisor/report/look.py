@@ -36,7 +36,7 @@ SGR = {
 ASCII = str.maketrans({"×": "x", "–": "-", "…": "~", "→": ">", "·": "-", "−": "-"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Look:
     """What can be shown. Without colour the segments of a bar are told apart by their glyphs."""
 

@@ -18,7 +18,7 @@ CERTAIN = 0.999
 """Probabilities above this are not told apart."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Said:
     """A word that can be coloured, and the sentences that belong to it."""
 

@@ -4,7 +4,6 @@ Parsing all of it takes a tenth of a second, so a question about one model reads
 head names it, and parses that block alone.
 """
 
-import difflib
 import re
 import tomllib
 from dataclasses import dataclass, replace
@@ -77,7 +76,7 @@ class ModelRecord:
         check(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ModelEntry:
     """The head of a row, for lists."""
 
@@ -153,7 +152,10 @@ def find_record(name: str) -> ModelRecord:
     """
     id = model_id(name)
     if id is None:
-        near = difflib.get_close_matches(normal(name)[:80], names(), n=3, cutoff=0.0)
+        # difflib takes some milliseconds to import and is needed for an error only.
+        from difflib import get_close_matches
+
+        near = get_close_matches(normal(name)[:80], names(), n=3, cutoff=0.0)
         raise BadInput(f"model {name[:80]!r} is not in the catalogue; the nearest names are {', '.join(near)}")
     start = entries()[id][1]
     text = catalogue_text()

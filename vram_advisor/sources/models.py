@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.sources.catalog_models import find_model, model_id
-from vram_advisor.sources.huggingface import read_config
 from vram_advisor.units.errors import AdvisorError, BadInput, Missing
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -51,6 +50,8 @@ def read_path(path: Path) -> ModelSpec:
     # unlike Path.exists, os.path.exists is False for a name that the system cannot have
     if not os.path.exists(path):
         raise BadInput(f"{path} is not there, expected a config.json, a model folder, a .safetensors or a .gguf file")
+    from vram_advisor.sources.huggingface import read_config
+
     return read_config(path)
 
 

@@ -14,7 +14,7 @@ Width = int | str
 """A fact of the architecture, or the field that says it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Names:
     """Where the parts of a model sit in its state dict. Parts of a layer are relative to the layer."""
 
@@ -41,7 +41,7 @@ class Names:
     """Input projections of the state: one fused, the two of Qwen3-Next or the four of Qwen3.5."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Mixture:
     """Fields of a mixture of experts, and which layers have one."""
 
@@ -60,7 +60,7 @@ class Mixture:
     correction_bias: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Architecture:
     """What is known about one ``model_type`` beside its configuration."""
 
