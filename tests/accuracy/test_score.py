@@ -6,7 +6,7 @@ import pytest
 
 from vram_advisor.accuracy.case import Refusal
 from vram_advisor.accuracy.ledger import read_ledger, readings
-from vram_advisor.accuracy.metrics import Scored, quantile
+from vram_advisor.accuracy.metrics import quantile
 from vram_advisor.accuracy.score import Report, score_ledgers, score_row
 from vram_advisor.accuracy.training_rows import training_cases
 from vram_advisor.domain.coefficients import NOMINAL
@@ -42,7 +42,8 @@ def test_no_trace_is_refused(traces: Report) -> None:
 
 def test_steps_of_llama_type_models_are_predicted_to_the_per_mille(traces: Report) -> None:
     ledger = {r["id"]: r for r in read_ledger(data_path("measurements/traces.csv")).rows}
-    plain, others = [], []
+    plain: list[float] = []
+    others: list[float] = []
     for row in traces.scored:
         cells = ledger[row.id]
         flash = cells["attention"] == "flash_attention_2" and cells["padded"] != "yes" and "gemma" not in cells["model"]

@@ -129,7 +129,7 @@ def test_old_bindings_whose_query_takes_no_version(nvml, monkeypatch):
 def test_slices_are_listed_instead_of_the_divided_gpu(nvml):
     piece = nvml.gpu(name="NVIDIA A100-SXM4-40GB MIG 1g.5gb", total=5 * GIB, used=0)
     piece.answers = {"Attributes": SimpleNamespace(multiprocessorCount=14), "CudaComputeCapability": (8, 0)}
-    piece.answers |= {name: -3 for name in ("Temperature", "PowerUsage", "EnforcedPowerLimit", "UtilizationRates")}
+    piece.answers |= dict.fromkeys(("Temperature", "PowerUsage", "EnforcedPowerLimit", "UtilizationRates"), -3)
     nvml.install(nvml.gpu(name="NVIDIA A100-SXM4-40GB", total=40 * GIB, slices=[piece, None, piece]), nvml.gpu())
     reading = nvidia.probe(HOST)
     assert [(gpu.index, gpu.mig) for gpu in reading.gpus] == [(1, False), (2, True), (3, True)]

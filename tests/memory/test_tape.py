@@ -5,7 +5,7 @@ from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Moment, Profile, Tape, Value
 
-TOKENS = (1, 10, 10, 128, 100, 100, 10)
+TOKENS = (1, 10, 10, 128, 100, 100, 10, 3)
 """Values of the symbols for one sequence of ten tokens."""
 
 
@@ -73,4 +73,4 @@ def test_sizes_are_linear_in_their_symbols() -> None:
 def test_the_sentence_is_the_number() -> None:
     amount = Amount("gate", "T", 11008, 2, "activation", copies=32)
     assert amount.sentence(TOKENS) == "2 B × 32 × 10 tokens × 11,008 (gate)"
-    assert 2 * 32 * 10 * 11008 == amount.nbytes(TOKENS)
+    assert amount.nbytes(TOKENS) == 2 * 32 * 10 * 11008

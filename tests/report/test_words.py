@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sample_answers import BUSY, MIXTURE, answer, option
 
-from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.plan import Workload
 from vram_advisor.report import words
 from vram_advisor.report.levers import levers
 from vram_advisor.units.bytes import GIB

@@ -35,7 +35,14 @@ class LayerTape(Tape):
     def multiply(self, a: Value, b: Value, label: str) -> Value:
         """``a * b`` of two tensors: each is saved for the gradient of the other."""
         saved = ([b] if a.needs_grad else []) + ([a] if b.needs_grad else [])
-        return self.record(label, [a, b], a.rows, a.width, max(a.itemsize, b.itemsize), saved=saved)
+        wide = max(a.itemsize, b.itemsize)
+        # The gradient of a narrower operand is a wide product until it is cast behind the node.
+        work = [
+            Amount(f"{label} gradient product, wider by", v.rows, v.width, wide - v.itemsize, "workspace")
+            for v in (a, b)
+            if v.needs_grad and v.itemsize < wide
+        ]
+        return self.record(label, [a, b], a.rows, a.width, wide, saved=saved, backward_temporaries=work)
 
     def scale(self, x: Value, label: str) -> Value:
         """``x * number``."""

@@ -14,8 +14,8 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.tensors import count_parameters
-from vram_advisor.memory.loss import loss_rows
 from vram_advisor.memory.allocator import Humps
+from vram_advisor.memory.loss import loss_rows
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
 from vram_advisor.memory.resident import AFTER, ALL, LAYERS, STEP, residents
