@@ -141,7 +141,6 @@ def check(
             warnings.append(f"{title}: {error}")
             continue
         options.append(Option(title, value.plan, habits, value.estimate, judge(value.estimate, device)))
-        warnings += [note for note in value.estimate.notes if note not in warnings]
     if not options:
         assert refused is not None
         raise refused
@@ -156,8 +155,15 @@ def check(
         recommended=recommend(options),
         smallest_gpus=smallest(options) if device is None or all(o.verdict.outcome not in RANK for o in options) else (),
         assumptions=assumptions(spec, workload, options, device),
-        warnings=tuple(dict.fromkeys([*warnings, *spec.notes])),
+        warnings=tuple(dict.fromkeys([*warnings, *option_notes(options), *spec.notes])),
     )
+
+
+def option_notes(options: Sequence[Option]) -> list[str]:
+    """What the estimates have to say; a note that some options only have begins with their title."""
+    found = dict.fromkeys(note for option in options for note in option.estimate.notes)
+    titles = {note: [o.title for o in options if note in o.estimate.notes] for note in found}
+    return [note if len(titles[note]) == len(options) else f"{', '.join(titles[note])}: {note}" for note in found]
 
 
 def list_gpus() -> tuple[GpuSpec, ...]:

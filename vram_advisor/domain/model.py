@@ -17,7 +17,7 @@ NormKind = Literal[
     "none_parametric",
 ]
 """rms: one weight, times the normed input in 16 bit; rms_wide: times it in fp32 (OLMo 2, gpt-oss); rms_plus_one: 1 + weight
-in fp32 (Gemma); layer: weight and bias; layer_plus_one: 1 + weight and bias, not in fp32 under autocast (Nemotron);
+in fp32 (Gemma; Gemma 4 leaves out the 1); layer: weight and bias; layer_plus_one: 1 + weight and bias, not in fp32 under autocast (Nemotron);
 layer_no_bias: LayerNorm without bias; layer_fp32: the same written out in fp32 (Cohere); none_parametric: no weights."""
 
 WITH_BIAS = frozenset({"layer", "layer_plus_one"})

@@ -11,7 +11,7 @@ from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.habits import Habits
 from vram_advisor.memory.linear import linear
 from vram_advisor.memory.norms import norm, weightless
-from vram_advisor.memory.rotary import rotate_both
+from vram_advisor.memory.rotary import rotate, rotate_both
 from vram_advisor.memory.scores import scores
 from vram_advisor.memory.tape import Value
 
@@ -23,9 +23,12 @@ def attention(
 
     ``kind`` is the norm of the block.
     """
-    q, k, v, whole = projections(t, x, a, h, kind)
-    if a.rotary_dim:
-        q, k = rotate_both(t, q, k, a, h)
+    if h.each_in_full:
+        q, k, v, whole = in_full(t, x, a, kind)
+    else:
+        q, k, v, whole = projections(t, x, a, h, kind)
+        if a.rotary_dim:
+            q, k = rotate_both(t, q, k, a, h)
     if h.qk_norm == "rotated":
         q, k = both_normed(t, q, k, a, kind)
     out, weights = scores(t, q, k, v, a, h)
@@ -61,6 +64,17 @@ def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind)
     if h.qk_norm == "late":
         q, k = both_normed(t, q, k, a, kind)
     return q, k, v, ()
+
+
+def in_full(t: LayerTape, x: Value, a: Attention, kind: NormKind) -> Parts:
+    """Gemma 4: queries with norm and positions first, then keys, then values, which keys may double as."""
+    item = t.numerics.stream
+    q = linear(t, x, a.modules[0], a.query_size)
+    q = rotate(t, qk_norm(t, q, "query", a, a.num_attention_heads, kind), "query", item)
+    k = linear(t, x, a.modules[1], a.key_size)
+    v = k if a.k_is_v else linear(t, x, a.modules[2], a.value_size)
+    k = rotate(t, qk_norm(t, k, "key", a, a.num_key_value_heads, kind), "key", item)
+    return q, k, weightless(t, v, "value norm", a.num_key_value_heads), ()
 
 
 def both_normed(t: LayerTape, q: Value, k: Value, a: Attention, kind: NormKind) -> tuple[Value, Value]:

@@ -37,6 +37,8 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
         fed = norm(t, fed, "post-MLP norm", b.norm)
     out = add(t, middle, fed, h, "hidden states")
     t.drop(middle, *held)
+    if h.scaled_output:
+        out = t.record("scaled hidden states", [out], out.rows, out.width, out.itemsize, view=True, slices=True)
     return out
 
 

@@ -37,6 +37,10 @@ class Habits:
     fused: Fused = "slices"
     qk_norm: Literal["each", "late", "rotated"] = "each"
     """Queries and keys are normed each behind its projection, when all three are there, or behind the rotation."""
+    each_in_full: bool = False
+    """Queries are projected, normed and rotated before keys are; values are normed without weights."""
+    whole_rotary: bool = False
+    """A rotation of a part of the head is written as one of all of it, by tables that turn the rest by nothing."""
     scaled_query: bool = False
     """The query is scaled before the attention."""
     rotated_by_token: bool = False
@@ -51,6 +55,8 @@ class Habits:
     """The output of attention is dropped out too, not only that of the MLP."""
     scaled_residual: bool = False
     """Outputs of attention and MLP are scaled before they are added."""
+    scaled_output: bool = False
+    """The output of a layer is scaled in place."""
     sum_in_place: bool = False
     """The output of attention is added to that of the MLP in place."""
     rotary_by_window: bool = False
@@ -109,6 +115,10 @@ HABITS: dict[str, Habits] = {
     "gemma2": Habits(scaled_embedding="inside"),
     "gemma3_text": Habits(qk_norm="late", scaled_embedding="inside", rotary_by_window=True),
     "gemma4_text": Habits(routing_fp32=True),
+    "gemma4_text": Habits(
+        each_in_full=True, whole_rotary=True, rotated_by_token=True, rotary_by_window=True, scaled_output=True,
+        scaled_embedding="inside",
+    ),
     "glm": INTERLEAVED,
     "glm4": INTERLEAVED,
     "glm4_moe": Habits(partial_rotary=True, router_fp32="cast", routing_fp32=True),
@@ -137,6 +147,7 @@ HABITS: dict[str, Habits] = {
     "phi3": PARTIAL,
     "qwen2_moe": Habits(shared_expert_first=True),
     "roberta": Habits(eager="bare", order="sum", embedded_apart=True),
+    "seed_oss": Habits(dropout_inside=True),
     "stablelm": Habits(partial_rotary=True, qk_norm="late", dropout_of_attention=False),
     "starcoder2": Habits(dropout_inside=True),
     "xlm-roberta": Habits(eager="bare", order="sum", embedded_apart=True),

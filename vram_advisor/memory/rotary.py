@@ -17,7 +17,7 @@ from vram_advisor.memory.tape import Value
 
 def is_joined(a: Attention, h: Habits) -> bool:
     """Whether heads are cut into a rotated and a plain part and joined again."""
-    return a.rotary_dim > 0 and (h.partial_rotary or a.rotary_dim < a.head_dim)
+    return a.rotary_dim > 0 and not h.whole_rotary and (h.partial_rotary or a.rotary_dim < a.head_dim)
 
 
 def rotate_both(t: LayerTape, q: Value, k: Value, a: Attention, h: Habits) -> tuple[Value, Value]:

