@@ -74,10 +74,11 @@ def plans(workload: Workload, plan: Plan, quantization_name: str | None) -> list
         exact = named_quantization(quantization_name, plan)
         return [(quantization(exact).title, replace(plan, quantization=exact))]
     if workload.method == "full":
+        pure = replace(plan, weights_dtype="bf16", mixed_precision="none")
         return [
             ("mixed precision", replace(plan, weights_dtype="fp32", mixed_precision=plan.mixed_precision or "bf16")),
-            ("pure bf16", replace(plan, weights_dtype="bf16", mixed_precision="none")),
-            ("bf16, 8-bit AdamW", replace(plan, weights_dtype="bf16", mixed_precision="none", optimizer="adamw_bnb_8bit")),
+            ("pure bf16", pure),
+            ("bf16, 8-bit AdamW", replace(pure, optimizer="adamw_bnb_8bit")),
         ]
     names = {"FP16": "bf16", "Q8": "int8", "Q4": "nf4_double"}
     if plan.runtime == "vllm":

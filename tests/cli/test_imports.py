@@ -33,6 +33,12 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
     assert modules.isdisjoint(HEAVY), modules.intersection(HEAVY)
 
 
+def test_a_check_needs_no_model_of_pydantic_and_no_probe() -> None:
+    arguments = ("check", "--model", "7b", "--method", "lora", "--gpu", "rtx-5070")
+    done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True)
+    assert not {"pydantic", "subprocess", "json"}.intersection(done.stderr.split())
+
+
 def test_check_draws_without_a_terminal_library() -> None:
     arguments = ("check", "--model", "7b", "--method", "lora", "--gpu", "rtx-5070")
     done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True)

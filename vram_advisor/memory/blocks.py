@@ -14,6 +14,7 @@ from vram_advisor.memory.habits import Habits, habits
 from vram_advisor.memory.latent_attention import latent_attention
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.side_by_side import side_by_side
 from vram_advisor.memory.tape import Profile, Value
 
 
@@ -25,14 +26,14 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     if h.order == "sum":
         return normed_sums(t, x, b, h)
     before = h.order == "before"
-    after = b.num_norms == 4 or not before
+    after = b.num_norms >= 4 or not before
     normed = norm(t, x, "input norm", b.norm) if before else x
     attended, held = attend(t, normed, b, h)
     if after:
         attended = norm(t, attended, "post-attention norm", b.norm)
     middle = add(t, x, attended, h, "hidden states after attention")
     normed = norm(t, middle, "MLP norm", b.norm) if before else middle
-    fed = feed(t, normed, b, h)
+    fed = side_by_side(t, normed, middle, b, h) if b.mlp and b.experts else feed(t, normed, b, h)
     if after:
         fed = norm(t, fed, "post-MLP norm", b.norm)
     out = add(t, middle, fed, h, "hidden states")

@@ -18,11 +18,12 @@ from vram_advisor.memory.linear import linear
 from vram_advisor.memory.tape import Value
 
 
-def experts(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
-    """Router, experts, shared expert. x [T x hidden_size]."""
+def experts(t: LayerTape, x: Value, e: Experts, h: Habits, weights: Value | None = None) -> Value:
+    """Router, experts, shared expert. x [T x hidden_size]; ``weights`` where the router has done its work."""
     shared_first = bool(e.shared_expert_intermediate_size) and h.shared_expert_first
     beside = shared(t, x, e) if shared_first else None
-    weights = route(t, x, e, h)
+    if weights is None:
+        weights = route(t, x, e, h)
     if t.numerics.linear_experts:
         routed = expert_loop(t, x, weights, e, h)
     else:

@@ -11,6 +11,7 @@ from vram_advisor.domain.optimizer import optimizer
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import ITEMSIZE, Quantization, quantization
 from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory.evidence import impossible_adapters, stays_unquantised, untraced
 from vram_advisor.memory.loss import HeadHabits
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.sharding import shares
@@ -64,7 +65,7 @@ def resolved(workload: Workload, plan: Plan, recipe: Recipe) -> Plan:
     )
 
 
-def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
+def check(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> None:
     """Refuse combinations that no stack runs or that have no evidence.
 
     Raises:
@@ -80,11 +81,21 @@ def check(model: ModelSpec, workload: Workload, plan: Plan) -> None:
         raise NotModelled(
             f"Training adapters on {fmt.title} weights is not modelled: use nf4_double, int8, gptq_int4 or bf16."
         )
-    for block in model.blocks:
-        if block.state is not None:
-            raise NotModelled(
-                f"Training {model.id} is not modelled: the activations of {block.state.kind} layers have no evidence."
-            )
+    reason = untraced(model)
+    if reason:
+        raise NotModelled(f"Training {model.id} is not modelled: {reason}, and its activations have no evidence.")
+    if stays_unquantised(model, fmt.kernel, recipe.linear_experts):
+        raise NotModelled(
+            f"Training adapters on {model.id} in {fmt.title} is not modelled: transformers 5 leaves its linear layers "
+            "unquantised; use --quantization bf16."
+        )
+    if workload.method == "full":
+        return
+    targets = resolve_targets(model, frozenset(plan.target_modules), recipe.linear_experts)
+    dropout = plan.lora_dropout or recipe.lora_dropout
+    reason = impossible_adapters(model, targets, dropout, workload.method == "dora")
+    if reason:
+        raise BadInput(f"{reason}: leave that out, or name the layers of the attention with --target-modules.")
 
 
 def promoted(model: ModelSpec, fmt: Quantization, autocast: int | None) -> bool:
@@ -138,7 +149,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         BadInput, NotModelled: as ``check``, or a name is unknown.
     """
     plan = resolved(workload, plan, recipe)
-    check(model, workload, plan)
+    check(model, workload, plan, recipe)
     full = workload.method == "full"
     fmt = quantization(plan.quantization)
     assert (

@@ -11,8 +11,9 @@ ADAPTED_ROLES = frozenset({"attention", "mlp", "shared_expert", "state"})
 """Roles that ``all-linear`` reaches: every linear layer but the output layer (peft ``tuners_utils.py``)."""
 
 
-PROJECTIONS = frozenset({"project_in", "project_out"})
-"""Linear layers between embeddings and hidden states of another width (opt-350m): ``all-linear`` reaches them too."""
+PROJECTIONS = frozenset({"proj", "project_in", "project_out"})
+"""Linear layers that ``all-linear`` reaches too: the router of Gemma 4, and what lies between embeddings and hidden
+states of another width (opt-350m)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def resolve_targets(model: ModelSpec, targets: frozenset[str], linear_experts: b
     names = STACKED.get(model.architecture)
     asked = set(targets)
     if "all-linear" in asked:
-        asked = {t.module for t in tensors(model) if t.kind == "linear" and t.role in ADAPTED_ROLES}
+        asked = {t.module for t in tensors(model) if t.kind == "linear" and is_reached(t)}
         asked |= {*names, "gate"} if names else set()
     if names is None:
         return frozenset(asked)
@@ -80,6 +81,11 @@ def resolve_targets(model: ModelSpec, targets: frozenset[str], linear_experts: b
     return frozenset(found)
 
 
+def is_reached(tensor: Tensor) -> bool:
+    """Whether ``all-linear`` reaches the linear layer."""
+    return tensor.role in ADAPTED_ROLES or tensor.module in PROJECTIONS
+
+
 def carries_adapter(tensor: Tensor, targets: frozenset[str], linear_experts: bool) -> bool:
     """Whether a LoRA is put on the tensor; ``targets`` as ``resolve_targets`` gives them."""
     if tensor.kind == "expert_stack":
@@ -90,8 +96,7 @@ def carries_adapter(tensor: Tensor, targets: frozenset[str], linear_experts: boo
         return "router" in targets or tensor.module in targets
     if tensor.kind != "linear":
         return False
-    reached = tensor.role in ADAPTED_ROLES or tensor.module in PROJECTIONS
-    return ("all-linear" in targets and reached) or tensor.module in targets
+    return ("all-linear" in targets and is_reached(tensor)) or tensor.module in targets
 
 
 @lru_cache(maxsize=1024)

@@ -58,12 +58,16 @@ def accuracy_lines(report: Report, width: int) -> Iterator[Line]:
 def _cells(figures: Figures) -> tuple[Line, ...]:
     return (
         line(str(figures.rows)),
-        line(percent(figures.median_abs_error, 1)),
-        line(percent(figures.p90_abs_error, 1)),
+        line(_error(figures.median_abs_error)),
+        line(_error(figures.p90_abs_error)),
         line(f"{100 * figures.bias:+.1f} %"),
         line(percent(figures.under_10)),
         line(percent(figures.coverage_90)),
     )
+
+
+def _error(share: float) -> str:
+    return percent(share, 1 if share >= 0.01 else 2)
 
 
 def _rows(count: int) -> str:

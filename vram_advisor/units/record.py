@@ -123,7 +123,7 @@ def allowed(kind: Any) -> str:
     members = [member for member in _members(kind) if member is not types.NoneType]
     if members != [kind]:
         return " or ".join(allowed(member) for member in members)
-    return WORDS.get(get_origin(kind) or kind) or f"a {kind.__name__}"
+    return WORDS.get(dict if is_dataclass(kind) else get_origin(kind) or kind) or f"a {kind.__name__}"
 
 
 def _members(kind: Any) -> tuple[Any, ...]:

@@ -142,6 +142,7 @@ def gemma4_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
             mlp=wide if double and index >= shared else dense,
             experts=sparse,
             num_norms=7 if sparse else 4,
+            norm=row.norm,
             extra=extra,
         )
         result.append(cached(seen, block))
