@@ -39,7 +39,7 @@ def process_name(pid: int) -> str | None:
     """The bare name of a running process; None where it has ended or may not be looked at."""
     try:
         # psutil takes 25 ms to import and is needed only where a process holds memory of a GPU.
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError:
         return None
     try:

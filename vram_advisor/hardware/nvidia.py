@@ -64,7 +64,7 @@ def probe(host: HostSnapshot, processes: bool = True) -> Reading:
     if "pynvml" not in sys.modules and not _library_is_here():
         return Reading(absent=NO_LIBRARY)
     try:
-        import pynvml  # type: ignore[import-untyped]
+        import pynvml
     except ImportError:
         return Reading(notes=(NO_BINDINGS,))
     if hasattr(pynvml, "__path__"):

@@ -18,14 +18,15 @@ from vram_advisor.memory.tape import Value
 def expert_loop(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) -> Value:
     """The last expert at work, with what those before it saved and trained."""
     choice = t.record("choice of experts", [weights], "T", e.num_experts_per_tok * e.num_experts, 8, differentiable=False)
-    before = t.record("sum of experts", [x, weights], "T", x.width, x.itemsize, **others(t, x, weights, e, h))
+    saved, trained = others(t, x, weights, e, h)
+    before = t.record("sum of experts", [x, weights], "T", x.width, x.itemsize, saved=saved, parameters=trained)
     scaled = one_expert(t, x, weights, e, h)
     out = t.record("sum of experts", [before, scaled], "T", x.width, x.itemsize, view=True, slices=True)
     t.drop(choice)
     return out
 
 
-def others(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) -> dict[str, list[Amount]]:
+def others(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) -> tuple[list[Amount], list[Amount]]:
     """What all experts but one save, and the gradients of what they train."""
     probe = LayerTape(t.numerics, t.keep_gradients)
     one_expert(probe, x, weights, e, h)
@@ -34,7 +35,7 @@ def others(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) -> dic
     saved = dict.fromkeys(a for o in probe.operations for a in o.saved if a not in given)
     t.autocast_copies += [a.repeated(count) for a in probe.autocast_copies]
     trained = [a for o in probe.operations for a in o.parameters]
-    return {"saved": [a.repeated(count) for a in saved], "parameters": [a.repeated(count) for a in trained]}
+    return [a.repeated(count) for a in saved], [a.repeated(count) for a in trained]
 
 
 def one_expert(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) -> Value:

@@ -86,6 +86,8 @@ def route(t: LayerTape, x: Value, e: Experts, h: Habits) -> Value:
 def router_scores(t: LayerTape, x: Value, count: int, h: Habits) -> Value:
     """Scores of all experts, in fp32 where the architecture turns input and weight into fp32."""
     n = t.numerics
+    if n.linear_experts:
+        return linear(t, x, "gate", count)
     wide = h.router_fp32 != "no"
     if not (wide or n.targeted("router")):
         return t.matmul(x, "router scores", x.width, count, n.weight, n.train_base)

@@ -114,10 +114,9 @@ HABITS: dict[str, Habits] = {
     "gemma": Habits(scaled_embedding="inside"),
     "gemma2": Habits(scaled_embedding="inside"),
     "gemma3_text": Habits(qk_norm="late", scaled_embedding="inside", rotary_by_window=True),
-    "gemma4_text": Habits(routing_fp32=True),
     "gemma4_text": Habits(
         each_in_full=True, whole_rotary=True, rotated_by_token=True, rotary_by_window=True, scaled_output=True,
-        scaled_embedding="inside",
+        scaled_embedding="inside", routing_fp32=True,
     ),
     "glm": INTERLEAVED,
     "glm4": INTERLEAVED,

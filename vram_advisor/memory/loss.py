@@ -135,7 +135,7 @@ def _pieces(tape: LayerTape, hidden: Value, model: ModelSpec, habits: HeadHabits
     passing = part("logits of the pieces", row.alive - row.saved)
     back = part("gradients of a piece", row.gradient)
     parameters = [_head_gradient(tape, hidden, vocab)] if habits.train_head else []
-    saved = [kept, hidden] if habits.train_head else [kept]
+    saved: list[Value | Amount] = [kept, hidden] if habits.train_head else [kept]
     loss = tape.record(
         "loss", [hidden], "one", 1, 4,
         saved=saved, temporaries=[passing], backward_temporaries=[back], parameters=parameters,

@@ -48,7 +48,7 @@ class Residents:
     """All of them, for one GPU, and what rests in host memory."""
 
     items: tuple[Resident, ...]
-    by_phase: dict[str, int]
+    by_phase: dict[Phase, int]
     host_bytes: int
     gradient_share: int
     """Into how many parts finished gradients are cut."""

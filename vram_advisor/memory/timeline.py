@@ -166,7 +166,7 @@ def dynamic(chosen: dict[str, Candidate], values: tuple[int, ...]) -> list[Compo
 
 
 def humps(
-    setup: Setup, components: list[Component], totals: dict[str, int], resident: dict[str, int], worst_phase: Phase
+    setup: Setup, components: list[Component], totals: dict[Phase, int], resident: dict[Phase, int], worst_phase: Phase
 ) -> Humps:
     """What comes and goes in a step, from the components of its phases."""
 

@@ -1,13 +1,15 @@
 """Which tensors are trained: adapters, modules saved in full, or all weights."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.tensors import Tensor, tensors
+from vram_advisor.memory.habits import habits
 from vram_advisor.units.errors import BadInput
 
-ADAPTED_ROLES = frozenset({"attention", "mlp", "shared_expert", "state"})
+ADAPTED_ROLES = frozenset({"attention", "mlp", "expert", "shared_expert", "state"})
 """Roles that ``all-linear`` reaches: every linear layer but the output layer (peft ``tuners_utils.py``)."""
 
 
@@ -89,14 +91,28 @@ def is_reached(tensor: Tensor) -> bool:
 def carries_adapter(tensor: Tensor, targets: frozenset[str], linear_experts: bool) -> bool:
     """Whether a LoRA is put on the tensor; ``targets`` as ``resolve_targets`` gives them."""
     if tensor.kind == "expert_stack":
-        if not linear_experts:
-            return f"experts.{tensor.module}" in targets
-        return "all-linear" in targets or tensor.module in targets
+        return f"experts.{tensor.module}" in targets
     if tensor.role == "router":
-        return "router" in targets or tensor.module in targets
+        asked = "router" in targets or (linear_experts and "all-linear" in targets)
+        return asked or tensor.module in targets
     if tensor.kind != "linear":
         return False
     return ("all-linear" in targets and is_reached(tensor)) or tensor.module in targets
+
+
+def linear_modules(model: ModelSpec, linear_experts: bool) -> Iterator[Tensor]:
+    """The tensors of a model; in transformers 4 a stack of experts is one linear layer for each, or two where gate and
+    up are one here."""
+    gate, up, down = habits(model.architecture).expert_modules
+    for tensor in tensors(model):
+        if tensor.kind != "expert_stack" or not linear_experts:
+            yield tensor
+            continue
+        count, out_features, in_features = tensor.shape
+        names = {"gate_up_proj": (gate, up), "up_proj": (up,), "down_proj": (down,)}[tensor.module]
+        for name in names:
+            shape = (out_features // len(names), in_features)
+            yield replace(tensor, module=name, shape=shape, kind="linear", count=tensor.count * count)
 
 
 @lru_cache(maxsize=1024)
@@ -112,18 +128,18 @@ def adapter_tensors(
     """
     targets = resolve_targets(model, targets, linear_experts)
     found: list[Trained] = []
-    for tensor in tensors(model):
+    for tensor in linear_modules(model, linear_experts):
         if not carries_adapter(tensor, targets, linear_experts):
             continue
         *stack, out_features, in_features = tensor.shape
         count = tensor.count * (stack[0] if stack else 1)
-        rank = 2 * r if stack and not linear_experts and tensor.module == "gate_up_proj" else r
+        rank = 2 * r if stack and tensor.module == "gate_up_proj" else r
         found.append(Trained(f"{tensor.module} lora_A", (rank, in_features), count, itemsize))
         found.append(Trained(f"{tensor.module} lora_B", (out_features, rank), count, itemsize))
         if dora:
             found.append(Trained(f"{tensor.module} magnitude", (out_features,), count, 4))
     if not found:
-        names = sorted({t.module for t in tensors(model) if t.kind == "linear"})
+        names = sorted({t.module for t in linear_modules(model, linear_experts) if t.kind == "linear"})
         raise BadInput(
             f"--target-modules {' '.join(sorted(targets))}: {model.id} has no such module; it has {', '.join(names)}."
         )
