@@ -51,7 +51,7 @@ def training_grid(
     few = compile_step(variant(setup.key, dequantize=False, one_sequence=False))
     many = compile_step(variant(setup.key, dequantize=True, one_sequence=False))
     single = compile_step(variant(setup.key, dequantize=True, one_sequence=True))
-    phases: dict[str, Any] = {phase: nbytes for phase, nbytes in resident.by_phase.items()}
+    phases: Any = dict(resident.by_phase)
     for phase in (*STEP, "evaluation"):
         nbytes = _phase(many, phase, values)
         if single is not many:
