@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from vram_advisor.advice.verdict import FITS, judge, probability_of_fit
 from vram_advisor.domain.answer import Answer, Option, SmallestGpu
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.contradictions import refuse_contradictions
 from vram_advisor.domain.gpu import Device, GpuSpec, Machine
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import SHORT_NAMES, quantization
+from vram_advisor.domain.quantization import quantization as storage
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.tensors import active_parameters, count_parameters
 from vram_advisor.hardware.host import read_host
@@ -124,6 +126,8 @@ def check(
     workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
     if quantization is None:
         quantization = plan.quantization
+    named = storage(named_quantization(quantization, plan)) if quantization else None
+    refuse_contradictions(workload, replace(plan, quantization=quantization), named)
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
     if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
         plan = replace(plan, sharding="ddp")

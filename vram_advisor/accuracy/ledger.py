@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vram_advisor.sources.json_files import read_bytes
 from vram_advisor.units.errors import BadInput
 
 Kind = Literal["training", "traces", "inference", "llamacpp_buffers", "throughput", "gguf_sizes"]
@@ -36,6 +38,8 @@ WHOLE = frozenset(
     )
 )
 """Columns of whole numbers."""
+LARGEST_FILE = 8 << 20
+"""No ledger is longer [B]."""
 LARGEST_NUMBER = 1e18
 """No column counts further."""
 
@@ -69,15 +73,13 @@ def read_ledger(path: Path) -> Ledger:
     """Read a CSV of measurements.
 
     Raises:
-        BadInput: the file is missing, is not CSV, has the columns of no ledger, or words where numbers belong.
+        BadInput: the file is missing, too long, is not CSV, has the columns of no ledger, or words where numbers belong.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
-            rows = tuple(_Cells({k: v for k, v in row.items() if k and v}) for row in reader)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}).") from None
+        text = read_bytes(path, LARGEST_FILE).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = tuple(reader.fieldnames or ())
+        rows = tuple(_Cells({k: v for k, v in row.items() if k and v}) for row in reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: is not a CSV file ({error}).") from None
     for kind, marks in MARKS:

@@ -29,20 +29,29 @@ def judge(estimate: Estimate, device: Device | None) -> Verdict:
     need = int(estimate.minimum_mean)
     if device is None:
         return Verdict("unknown", None, None, None, f"It needs {gib(need)}; no GPU was found and none was named, so there is nothing to compare with.")
-    p = probability_of_fit(estimate.minimum_mean, estimate.minimum_sd, device.free_bytes, device.free_sd_bytes)
-    headroom = device.free_bytes - need
+    free = device.free_bytes
+    if estimate.share_bytes is not None:
+        if estimate.share_bytes > free:
+            reason = f"It takes {gib(estimate.share_bytes)} of the card when it starts, and only {gib(free)} are free: lower --gpu-memory-utilization."
+            return Verdict("no", 0.0, free, free - estimate.share_bytes, reason)
+        free = estimate.share_bytes
+    p = probability_of_fit(estimate.minimum_mean, estimate.minimum_sd, free, device.free_sd_bytes)
+    headroom = free - need
     if p >= FITS:
-        reason = f"It needs {gib(need)} and {gib(device.free_bytes)} are free; the peak is at {where}."
-        return Verdict("fits", p, device.free_bytes, headroom, reason)
+        reason = f"It needs {gib(need)} and {gib(free)} are free; the peak is at {where}."
+        return Verdict("fits", p, free, headroom, reason)
     if p >= TIGHT:
-        reason = f"It needs about {gib(need)} of {gib(device.free_bytes)} free, within the error of the estimate; the peak is at {where}."
-        return Verdict("tight", p, device.free_bytes, headroom, reason)
+        reason = f"It needs about {gib(need)} of {gib(free)} free, within the error of the estimate; the peak is at {where}."
+        return Verdict("tight", p, free, headroom, reason)
+    if estimate.share_bytes is not None:
+        reason = f"It needs {gib(need)}, {gib(-headroom)} more than the {gib(free)} that it may take (--gpu-memory-utilization); the peak is at {where}."
+        return Verdict("no", p, free, headroom, reason)
     freeable = sum(process.used_bytes or 0 for process in device.processes)
     if freeable and probability_of_fit(estimate.minimum_mean, estimate.minimum_sd, device.free_bytes + freeable, 0) >= FITS:
         names = ", ".join(f"{q.name or 'a process'} (pid {q.pid}, {gib(q.used_bytes)})" for q in device.processes if q.used_bytes)
         reason = f"It needs {gib(need)} and {gib(device.free_bytes)} are free; it would fit if these were closed: {names}."
     else:
-        reason = f"It needs {gib(need)}, {gib(-headroom)} more than the {gib(device.free_bytes)} that are free; the peak is at {where}."
+        reason = f"It needs {gib(need)}, {gib(-headroom)} more than the {gib(free)} that are free; the peak is at {where}."
     if device.system == "windows":
-        return Verdict("spill", p, device.free_bytes, headroom, f"{reason} Windows would move the rest to system memory: 5 to 20 times slower.")
-    return Verdict("no", p, device.free_bytes, headroom, reason)
+        return Verdict("spill", p, free, headroom, f"{reason} Windows would move the rest to system memory: 5 to 20 times slower.")
+    return Verdict("no", p, free, headroom, reason)

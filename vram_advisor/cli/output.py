@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vram_advisor.report.look import Look
 
 USUAL_WIDTH = 80
+LONGEST_WORD = 300
+"""Characters of one word on standard error; the names of files are shorter."""
+LONGEST_LINE = 4000
 
 
 def print_json(document: object) -> None:
@@ -32,8 +35,19 @@ def print_text(text: str) -> None:
 
 
 def narrate(text: str) -> None:
-    """One line on standard error."""
-    _write(sys.stderr, f"vram-advisor: {text}\n")
+    """One line on standard error, whatever was typed: without control characters, and not without end."""
+    _write(sys.stderr, f"vram-advisor: {one_line(text)}\n")
+
+
+def one_line(text: str) -> str:
+    """Text as one printable line, in which long words and the line itself end in dots.
+
+    >>> one_line("no GPU is called '4090\\n'")
+    "no GPU is called '4090 '"
+    """
+    words = (word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}..." for word in text.split())
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(words))
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
 def terminal_look() -> Look:

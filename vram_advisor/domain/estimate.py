@@ -111,6 +111,8 @@ class Estimate:
     minimum_sd: float
     """Standard deviation of the minimum to run [B]."""
     notes: tuple[str, ...] = ()
+    share_bytes: int | None = None
+    """What the runtime takes of the card whatever it needs, and no more; None: what it needs."""
 
 
 Outcome = Literal["fits", "tight", "spill", "no", "unknown"]

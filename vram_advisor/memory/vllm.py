@@ -178,13 +178,16 @@ def estimate_vllm(
     wanted = sum(int(c.nbytes(workload.num_sequences, pages)) for c in asked)
     fixed_bytes = held.nbytes + peak_batch + outside
     need = fixed_bytes + wanted
+    one = sum(int(c.nbytes(1, pages)) for c in asked)
     taken = int(plan.gpu_memory_utilization * card_bytes(device)) if device is not None else need
     pool = taken - fixed_bytes
     spread = math.hypot(other.sd * GIB, GRAPHS.sd * GIB, peak_batch * SAMPLER.sd / SAMPLER.value, 0.003 * held.nbytes)
     said = pool_notes(workload, plan, None if device is None else pool, made.max_num_seqs, wanted, asked)
-    shown = max(pool, 0) if device is not None else wanted
+    # vLLM starts where the pool holds one sequence; where it does not, what it would need is counted.
+    shown = max(pool, one)
+    together = max(1, min(workload.num_sequences, shown // one)) if one else workload.num_sequences
     components = [Component(held.kind, held.label, held.nbytes, held.amounts, values, ALL, held.reference)]
-    components += pool_components(workload, asked, pages, wanted, shown)
+    components += pool_components(asked, together, pages, shown)
     components += [
         Component("working_set", label, peak_batch, working, values, ("prefill",), "vLLM v1/worker/gpu_worker.py profile_run", peak_batch * 0.05),
         Component("other", "CUDA graphs and memory outside of PyTorch", outside, (fixed("measured", outside, "other"),), values, RUNNING, OTHER.reference, math.hypot(other.sd, GRAPHS.sd) * GIB),
@@ -192,13 +195,7 @@ def estimate_vllm(
     totals = (held.nbytes, held.nbytes + shown + peak_batch + outside, held.nbytes + shown + outside)
     phases = tuple(PhasePeak(phase, nbytes) for phase, nbytes in zip(ALL, totals, strict=True))
     top = phases[1]
-    # The share has to be free when vLLM starts. What comes near to it or exceeds it is as far from fitting into the card
-    # as it is from fitting into the share.
-    minimum = need / plan.gpu_memory_utilization
-    if device is not None:
-        minimum = float(taken)
-        if need > taken - 3 * spread:
-            minimum = max(minimum, need + max(device.free_bytes - taken, 0.0))
+    minimum = float(fixed_bytes + one if device is not None else need)
     minimum_sd = math.hypot(spread, context_sd)
     peak = Peak(
         top.phase,
@@ -207,4 +204,5 @@ def estimate_vllm(
         interval(top.allocated_bytes + context, math.hypot(spread, context_sd)),
         interval(minimum, minimum_sd),
     )
-    return Estimate(peak, phases, tuple(components), 0, None, minimum, minimum_sd, said)
+    share = None if device is None else taken
+    return Estimate(peak, phases, tuple(components), 0, None, minimum, minimum_sd, said, share)

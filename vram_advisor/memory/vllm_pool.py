@@ -13,35 +13,18 @@ PAGE = 16
 RUNNING: tuple[Phase, ...] = ("prefill", "decode")
 
 
-def pool_components(
-    workload: Workload, asked: tuple[Cached, ...], pages: int, wanted: int, shown: int
-) -> list[Component]:
-    """The cache that was asked for, and what the pool holds beyond it."""
-    found = []
-    fits = shown >= wanted
-    for c in asked:
-        nbytes = int(c.nbytes(workload.num_sequences, pages))
-        if fits:
-            found.append(
-                Component(
-                    c.kind,
-                    c.label,
-                    nbytes,
-                    c.amounts,
-                    c.values(workload.num_sequences, pages),
-                    RUNNING,
-                    "vLLM v1/kv_cache_interface.py",
-                )
-            )
-    rest = shown - wanted if fits else shown
+def pool_components(asked: tuple[Cached, ...], together: int, pages: int, pool: int) -> list[Component]:
+    """The cache of the sequences that run together, and what the pool holds beyond it."""
+    reference = "vLLM v1/kv_cache_interface.py"
+    values = symbols(together, pages)
+    found = [
+        Component(c.kind, c.label, int(c.nbytes(together, pages)), c.amounts, c.values(together, pages), RUNNING, reference)
+        for c in asked
+    ]
+    rest = pool - sum(c.nbytes for c in found)
     if rest:
-        label = "rest of the pool" if fits else "pool of the cache, too small for what is asked"
-        values = symbols(workload.num_sequences, pages)
-        found.append(
-            Component(
-                "pool", label, rest, (fixed("pages", rest, "pool"),), values, RUNNING, "vLLM gpu_memory_utilization"
-            )
-        )
+        amounts = (fixed("pages", rest, "pool"),)
+        found.append(Component("pool", "rest of the pool", rest, amounts, values, RUNNING, "vLLM gpu_memory_utilization"))
     return found
 
 
@@ -63,7 +46,8 @@ def pool_notes(
         )
     if pool <= 0:
         return (
-            f"Weights and the profiled batch exceed the share of the card by {gib(-pool)} ({share}): vLLM does not start.",
+            f"Weights and the profiled batch exceed the share of the card by {gib(-pool)} ({share}): vLLM does not start. "
+            "A larger --gpu-memory-utilization or a smaller max_num_seqs leaves more.",
         )
     context = workload.context_length
     tokens = pool_tokens(asked, pool, context)
@@ -77,4 +61,5 @@ def pool_notes(
             said,
             f"One sequence of {context:,} tokens does not fit: vLLM asks for --max-model-len {tokens} or less.",
         )
-    return (said, f"{workload.num_sequences} such sequences do not fit together: vLLM runs them one after the other.")
+    together = int(tokens / context)
+    return (said, f"{workload.num_sequences} such sequences do not fit together: vLLM runs {together} and lets the rest wait.")

@@ -43,7 +43,7 @@ def segments(option: Option, device: Device | None) -> list[Segment]:
     ordered = sorted(kinds.items(), key=lambda kind: -kind[1])
     found = [Segment(KIND_TITLES.get(k, k.replace("_", " ")), n, "part") for k, n in ordered[:NAMED]]
     found.append(Segment("other", sum(n for _, n in ordered[NAMED:]), "part"))
-    need = int(estimate.minimum_mean)
+    need = max(int(estimate.minimum_mean), sum(kinds.values()))
     found.append(Segment("CUDA and allocator", need - sum(kinds.values()), "overhead"))
     if device is not None:
         found.append(Segment("free", device.free_bytes - need, "free"))

@@ -49,8 +49,12 @@ def components_table(option: Option, width: int) -> list[Line]:
         total = size(sum(component.nbytes for component in rest))
         rows.append((line(total), line(f"{len(rest)} smaller parts"), line("listed by --explain", "dim")))
     beyond = option.estimate.minimum_mean - peak.allocated_bytes.mid
+    rows.append((line(size(peak.allocated_bytes.mid), "bold"), line("allocated at the peak", "bold"), ()))
+    if option.estimate.share_bytes is not None:
+        least = line("of it would do: weights, the profiled batch and one sequence", "dim")
+        rows.append((line(size(option.estimate.minimum_mean), "bold"), line("minimum to run", "bold"), least))
+        return table((Column(side="right"), Column(flexible=True), Column(flexible=True)), rows, width)
     rows += [
-        (line(size(peak.allocated_bytes.mid), "bold"), line("allocated at the peak", "bold"), ()),
         (line(size(beyond)), line("CUDA and allocator"), line("measured, not counted: see docs/method.md", "dim")),
         (line(size(option.estimate.minimum_mean), "bold"), line("minimum to run", "bold"), ()),
     ]

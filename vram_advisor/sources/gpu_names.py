@@ -9,7 +9,7 @@ _HARMLESS = _PREFIXES | {"corporation", "gpu", "graphics", "series"}
 _WORD = re.compile(r"[a-z0-9]+")
 _TRADEMARK = re.compile(r"\((?:r|tm|c)\)")
 _LEAD_END = re.compile(r"[,(\[|/]")
-_SIZE = re.compile(r"(\d+)(?:gb|gib|g)")
+_SIZE = re.compile(r"([1-9]\d{0,4})(?:gb|gib|g)", re.ASCII)
 _VARIANT = re.compile(r"\d+gb|pcie|sxm\d?|nvl|\d+c")
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from vram_advisor.domain.architectures import build
 from vram_advisor.domain.model import ModelSpec
-from vram_advisor.sources.json_files import parse_object, read_object
+from vram_advisor.sources.json_files import expanded, parse_object, read_object
 from vram_advisor.units.errors import BadInput
 
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
-MAX_CONFIG_BYTES = 16 << 20
+MAX_CONFIG_BYTES = 4 << 20
 """Largest configuration that is read [B]; real ones have a few thousand."""
 
 
@@ -21,7 +21,7 @@ def read_config(path: str | Path) -> ModelSpec:
     Raises BadInput, one sentence that names the file, the field and what was expected; NotModelled for an architecture
     without a row in the table.
     """
-    file = config_file(Path(path).expanduser())
+    file = config_file(expanded(path))
     return build(read_object(file, MAX_CONFIG_BYTES), id=folder_name(file.parent), where=str(file))
 
 
@@ -34,6 +34,8 @@ def config_file(path: Path) -> Path:
     """The configuration that a path means: the file itself or the one in the folder. Raises BadInput."""
     if not os.path.isdir(path):
         return path
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise BadInput(f"{path} cannot be read: Permission denied")
     file = path / CONFIG
     if file.exists():
         return file

@@ -1,10 +1,14 @@
 """JSON from files of unknown origin: whatever is wrong with them, one sentence and no memory."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from vram_advisor.units.errors import BadInput
+
+MAX_VALUES = 1 << 21
+"""Most values of one file [numbers, texts, lists and objects]: a parsed value takes a hundred bytes, written two."""
 
 
 def refuse_constant(name: str) -> float:
@@ -15,8 +19,11 @@ def refuse_constant(name: str) -> float:
 def parse_object(data: bytes, where: str) -> Mapping[str, object]:
     """The object that bytes of JSON hold.
 
-    Raises BadInput that names ``where``: not UTF-8, not JSON, nested too deeply, NaN, not an object.
+    Raises BadInput that names ``where``: too many values, not UTF-8, not JSON, nested too deeply, NaN, not an object.
     """
+    # no value is without a comma before it or a bracket around it
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > MAX_VALUES:
+        raise BadInput(f"{where} holds more than {MAX_VALUES:,} values, which no model has")
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=refuse_constant)
     except UnicodeDecodeError:
@@ -42,7 +49,8 @@ def read_bytes(path: Path, limit: int) -> bytes:
         if size > limit:
             raise BadInput(f"{path} has {size:,} bytes, expected at most {limit:,}")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # a buffer of the limit would be allocated at once
+            data = file.read(size + 1)
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: {reason(error)}") from None
     if not data.strip():
@@ -53,6 +61,11 @@ def read_bytes(path: Path, limit: int) -> bytes:
 def read_object(path: Path, limit: int) -> Mapping[str, object]:
     """The object in a JSON file of at most ``limit`` bytes [B]. Raises BadInput."""
     return parse_object(read_bytes(path, limit), str(path))
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with its leading ``~`` as the home of the user; as it is where there is no such user."""
+    return Path(os.path.expanduser(path))
 
 
 def reason(error: Exception) -> str:

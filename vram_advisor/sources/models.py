@@ -23,7 +23,8 @@ def resolve_model(text: str) -> ModelSpec:
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise BadInput(f"model {text[:40]!r} is not a name, a path or a Hugging Face repository")
     if looks_like_path(name):
-        return read_path(Path(name).expanduser())
+        # unlike Path.expanduser, it leaves the name of a user that is not there
+        return read_path(Path(os.path.expanduser(name)))
     if model_id(name) is None and REPOSITORY.fullmatch(name):
         return from_hub(name)
     return find_model(name)
@@ -43,6 +44,8 @@ def read_path(path: Path) -> ModelSpec:
         raise BadInput(f"{path} is a pickle, which can run code when it is read: give its config.json or safetensors")
     if path.suffix.lower() == ".gguf":
         raise BadInput(f"{path} is a GGUF file, which is not read here: name its model and quantization instead")
+    if path.name.lower().endswith(".safetensors.index.json"):
+        raise BadInput(f"{path} is the index of a checkpoint: give the folder that it is in")
     if path.suffix.lower() == ".safetensors" or (os.path.isdir(path) and any(path.glob("*.safetensors"))):
         from vram_advisor.sources.safetensors import read_model
 

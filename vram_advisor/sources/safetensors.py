@@ -14,14 +14,14 @@ from pathlib import Path
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.sources.checkpoint_model import compare, infer_model
 from vram_advisor.sources.huggingface import CONFIG, folder_name, read_config
-from vram_advisor.sources.json_files import parse_object, read_object, reason
+from vram_advisor.sources.json_files import expanded, parse_object, read_object, reason
 from vram_advisor.sources.stored import Checkpoint, StoredTensor
 from vram_advisor.units.errors import BadInput
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-MAX_HEADER_BYTES = 100_000_000
-"""Largest header that the format allows [B]."""
+MAX_HEADER_BYTES = 32 << 20
+"""Largest header that is read [B]: room for 200,000 tensors in one file; the format allows three times as much."""
 MAX_INDEX_BYTES = 64 << 20
 MAX_FILES = 4096
 MAX_DIMENSION = 1 << 48
@@ -48,7 +48,7 @@ def read_model(path: str | Path) -> ModelSpec:
     Where a ``config.json`` is beside them the dimensions come from it, the bytes from the headers, and a difference
     between the two is a note; without one the dimensions are inferred from Llama's names and shapes. Raises BadInput.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     stored = read_checkpoint(place)
     folder = place if os.path.isdir(place) else place.parent
     if os.path.exists(folder / CONFIG):
@@ -59,7 +59,7 @@ def read_model(path: str | Path) -> ModelSpec:
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Every tensor of a ``.safetensors`` file or of a folder of them, from the headers. Raises BadInput."""
-    place = Path(path).expanduser()
+    place = expanded(path)
     files = shards(place) if os.path.isdir(place) else (place,)
     tensors: dict[str, StoredTensor] = {}
     for file in files:
@@ -75,13 +75,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def shards(folder: Path) -> tuple[Path, ...]:
     """The files of a checkpoint: those of its index, else the single file, else all. Raises BadInput."""
     index = folder / INDEX
-    if index.exists():
+    if os.path.exists(index):
         names = indexed_files(index)
         for name in names:
-            if not (folder / name).is_file():
-                raise BadInput(f"{index}: the file {name} is not in the folder")
+            # unlike Path.is_file, os.path.isfile is False for a name that the system cannot have
+            if not os.path.isfile(folder / name):
+                raise BadInput(f"{index}: the file {name[:80]} is not in the folder")
         return tuple(folder / name for name in names)
-    if (folder / SINGLE).exists():
+    if os.path.exists(folder / SINGLE):
         return (folder / SINGLE,)
     files = tuple(sorted(folder.glob("*.safetensors")))
     if not files:
@@ -117,7 +118,7 @@ def read_header(file: Path) -> tuple[StoredTensor, ...]:
             if length > MAX_HEADER_BYTES:
                 raise BadInput(
                     f"{file} is not safetensors: it announces a header of {length:,} bytes, "
-                    f"the format allows {MAX_HEADER_BYTES:,}"
+                    f"expected at most {MAX_HEADER_BYTES:,}"
                 )
             if length > size - 8:
                 raise BadInput(f"{file} is cut off: its header has {length:,} bytes, the file {size:,}")
