@@ -286,7 +286,7 @@ def test_ten_gibibytes_are_not_read(refused: Callable[..., str], tmp_path: Path,
     small(lambda: refused(*(("accuracy",) if name == "ledger.csv" else ("check", "--model")), file))
 
 
-@pytest.mark.parametrize("value", [b"{}", b"[]", b"0", b'""'])
+@pytest.mark.parametrize("value", [b"{}", b"0"])
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_values_that_are_small_in_the_file_and_large_in_memory(
     refused: Callable[..., str], tmp_path: Path, name: str, value: bytes
@@ -324,7 +324,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_any_ledger_is_scored_or_refused(command: Command, tmp_path: Path, rows: list[list[str]]) -> None:
     header = f"{LEDGER},quality,sequence_length,micro_batch_size,num_gpus,notes,quantization,sharding"
@@ -345,7 +345,7 @@ OPTIONS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["inference", "lora", "qlora", "dora", "full", ""]),
     options=st.dictionaries(OPTIONS, WORDS, max_size=4),
@@ -359,7 +359,7 @@ def test_any_options_are_answered_or_refused(command: Command, method: str, opti
         assert_refused(done)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["inference", "lora"]),
     changes=st.dictionaries(

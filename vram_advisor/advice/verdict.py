@@ -28,7 +28,13 @@ def judge(estimate: Estimate, device: Device | None) -> Verdict:
     where = PHASE_TITLES[estimate.peak.phase]
     need = int(estimate.minimum_mean)
     if device is None:
-        return Verdict("unknown", None, None, None, f"It needs {gib(need)}; no GPU was found and none was named, so there is nothing to compare with.")
+        return Verdict(
+            "unknown",
+            None,
+            None,
+            None,
+            f"It needs {gib(need)}; no GPU was found and none was named, so there is nothing to compare with.",
+        )
     free = device.free_bytes
     if estimate.share_bytes is not None:
         if estimate.share_bytes > free:
@@ -41,17 +47,30 @@ def judge(estimate: Estimate, device: Device | None) -> Verdict:
         reason = f"It needs {gib(need)} and {gib(free)} are free; the peak is at {where}."
         return Verdict("fits", p, free, headroom, reason)
     if p >= TIGHT:
-        reason = f"It needs about {gib(need)} of {gib(free)} free, within the error of the estimate; the peak is at {where}."
+        reason = (
+            f"It needs about {gib(need)} of {gib(free)} free, within the error of the estimate; the peak is at {where}."
+        )
         return Verdict("tight", p, free, headroom, reason)
     if estimate.share_bytes is not None:
         reason = f"It needs {gib(need)}, {gib(-headroom)} more than the {gib(free)} that it may take (--gpu-memory-utilization); the peak is at {where}."
         return Verdict("no", p, free, headroom, reason)
     freeable = sum(process.used_bytes or 0 for process in device.processes)
-    if freeable and probability_of_fit(estimate.minimum_mean, estimate.minimum_sd, device.free_bytes + freeable, 0) >= FITS:
-        names = ", ".join(f"{q.name or 'a process'} (pid {q.pid}, {gib(q.used_bytes)})" for q in device.processes if q.used_bytes)
-        reason = f"It needs {gib(need)} and {gib(device.free_bytes)} are free; it would fit if these were closed: {names}."
+    if (
+        freeable
+        and probability_of_fit(estimate.minimum_mean, estimate.minimum_sd, device.free_bytes + freeable, 0) >= FITS
+    ):
+        names = ", ".join(
+            f"{q.name or 'a process'} (pid {q.pid}, {gib(q.used_bytes)})" for q in device.processes if q.used_bytes
+        )
+        reason = (
+            f"It needs {gib(need)} and {gib(device.free_bytes)} are free; it would fit if these were closed: {names}."
+        )
     else:
-        reason = f"It needs {gib(need)}, {gib(-headroom)} more than the {gib(free)} that are free; the peak is at {where}."
+        reason = (
+            f"It needs {gib(need)}, {gib(-headroom)} more than the {gib(free)} that are free; the peak is at {where}."
+        )
     if device.system == "windows":
-        return Verdict("spill", p, free, headroom, f"{reason} Windows would move the rest to system memory: 5 to 20 times slower.")
+        return Verdict(
+            "spill", p, free, headroom, f"{reason} Windows would move the rest to system memory: 5 to 20 times slower."
+        )
     return Verdict("no", p, free, headroom, reason)

@@ -27,7 +27,7 @@ class Workload:
     method: Method = "inference"
     """What is done with the model: inference, or a fine-tune by LoRA, QLoRA, DoRA or of all weights."""
     objective: Objective = "sft"
-    """Training objective; dpo, orpo and kto train on pairs."""
+    """Training objective; dpo and orpo train on pairs of answers, kto on answers that are good or bad."""
     sequence_length: int = field(default=2048, metadata=COUNT)
     """Tokens of one training sequence."""
     micro_batch_size: int = field(default=1, metadata=COUNT)
@@ -110,3 +110,35 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+
+TRAINING_ONLY = frozenset(
+    {
+        "objective",
+        "sequence_length",
+        "micro_batch_size",
+        "gradient_accumulation_steps",
+        "padding",
+        "lengths",
+        "lora_r",
+        "target_modules",
+        "modules_to_save",
+        "optimizer",
+        "gradient_checkpointing",
+        "loss",
+        "mixed_precision",
+    }
+)
+"""Fields without effect on inference."""
+INFERENCE_ONLY = frozenset(
+    {
+        "context_length",
+        "prompt_length",
+        "num_sequences",
+        "cache_type_k",
+        "cache_type_v",
+        "cache_implementation",
+        "gpu_memory_utilization",
+    }
+)
+"""Fields without effect on a fine-tune."""

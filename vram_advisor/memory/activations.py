@@ -17,7 +17,9 @@ def activate(t: LayerTape, x: Value, activation: Activation, label: str) -> Valu
     if activation == "relu":
         return t.record(label, [x], x.rows, x.width, x.itemsize, save_output=True)
     if activation == "relu2":
-        return power(t, t.record(f"{label} before the square", [x], x.rows, x.width, x.itemsize, save_output=True), label)
+        return power(
+            t, t.record(f"{label} before the square", [x], x.rows, x.width, x.itemsize, save_output=True), label
+        )
     if activation == "gelu_new":
         return gelu_new(t, x, label)
     if activation == "gelu_fast":

@@ -5,7 +5,6 @@ Source: transformers ``models/llama/modeling_llama.py`` LlamaAttention and its r
 
 from __future__ import annotations
 
-from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Attention, NormKind
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.habits import Habits

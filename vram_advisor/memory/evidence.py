@@ -5,9 +5,8 @@ replace_with_bnb_linear (exact ``nn.Linear`` only), ``models/falcon/modeling_fal
 """
 
 from vram_advisor.domain.model import Block, ModelSpec
+from vram_advisor.memory.forward_experts import EVERY_EXPERT
 
-EVERY_EXPERT = frozenset({"llama4_text"})
-"""Architectures in which every expert multiplies every token."""
 ROUTERS = frozenset({"router"})
 """Roles of extra weights that layers here know."""
 OWN_LINEAR = frozenset({"falcon"})

@@ -17,7 +17,9 @@ from vram_advisor.memory.tape import Value
 
 def expert_loop(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) -> Value:
     """The last expert at work, with what those before it saved and trained."""
-    choice = t.record("choice of experts", [weights], "T", e.num_experts_per_tok * e.num_experts, 8, differentiable=False)
+    choice = t.record(
+        "choice of experts", [weights], "T", e.num_experts_per_tok * e.num_experts, 8, differentiable=False
+    )
     saved, trained = others(t, x, weights, e, h)
     before = t.record("sum of experts", [x, weights], "T", x.width, x.itemsize, saved=saved, parameters=trained)
     scaled = one_expert(t, x, weights, e, h)
@@ -43,7 +45,9 @@ def one_expert(t: LayerTape, x: Value, weights: Value, e: Experts, h: Habits) ->
     gate_name, up_name, down_name = h.expert_modules
     places = [Amount("tokens of one expert", "X", 1, 8, "activation")]
     rows = t.record("rows of one expert", [x], "X", x.width, x.itemsize, saved=places)
-    inner = activate(t, linear(t, rows, gate_name, e.moe_intermediate_size), e.activation, "activated gate of one expert")
+    inner = activate(
+        t, linear(t, rows, gate_name, e.moe_intermediate_size), e.activation, "activated gate of one expert"
+    )
     if e.gated:
         inner = t.multiply(inner, linear(t, rows, up_name, e.moe_intermediate_size), "gated product of one expert")
     down = linear(t, inner, down_name, x.width)

@@ -33,7 +33,9 @@ def factor(t: LayerTape, label: str, numel: int) -> Value:
     """One matrix of the adapter in the dtype of the weight."""
     n = t.numerics
     gradient = [Amount(f"gradient of {label}", "one", numel, n.adapter, "gradient")]
-    return t.record(f"{label} in the dtype of the weight", [], "one", numel, n.weight, parameters=gradient, kind="weight copy")
+    return t.record(
+        f"{label} in the dtype of the weight", [], "one", numel, n.weight, parameters=gradient, kind="weight copy"
+    )
 
 
 def router_weight(t: LayerTape, in_features: int, count: int) -> Value:
@@ -42,7 +44,9 @@ def router_weight(t: LayerTape, in_features: int, count: int) -> Value:
     numel = in_features * count
     if n.targeted("router"):
         gradient = [Amount("gradient of router lora", "one", n.lora_r * (in_features + count), n.adapter, "gradient")]
-        return t.record("router weight with adapter", [], "one", numel, n.weight, parameters=gradient, kind="weight copy")
+        return t.record(
+            "router weight with adapter", [], "one", numel, n.weight, parameters=gradient, kind="weight copy"
+        )
     gradient = [Amount("gradient of router weight", "one", numel, n.weight, "gradient")] if n.train_base else []
     weight = t.value("router weight", "one", 0, n.weight, False, "weight")
     return t.record("router weight", [weight], "one", numel, n.weight, view=True, slices=True, parameters=gradient)

@@ -177,10 +177,13 @@ def gate(t: LayerTape, up: Value, e: Experts) -> Value:
 
 def bounded_gate(t: LayerTape, up: Value, width: int) -> Value:
     """``(min(up) + 1) * g * sigmoid(alpha * g)`` with g the bounded gate (gpt-oss)."""
+
     def bounded(name: str) -> Value:
         part = t.record(f"experts {name} part", [up], "T", width, up.itemsize, view=True, slices=True)
         mask = Amount(f"experts {name} within bounds", "T", width, 1, "workspace")
-        return t.record(f"experts {name} bounded", [part], "T", width, up.itemsize, saved=[part], backward_temporaries=[mask])
+        return t.record(
+            f"experts {name} bounded", [part], "T", width, up.itemsize, saved=[part], backward_temporaries=[mask]
+        )
 
     first, second = bounded("gate"), bounded("up")
     bent = t.record("sigmoid of the gate", [t.scale(first, "scaled gate")], "T", width, up.itemsize, save_output=True)

@@ -23,7 +23,7 @@ def mlp(t: LayerTape, x: Value, m: Mlp) -> Value:
             t.drop(both)
         else:
             gate = linear(t, x, gate_name, width)
-            if n.mlp_kernel == "fused" or n.lora_kernel == "fused" and all(map(n.targeted, m.modules)):
+            if n.mlp_kernel == "fused" or (n.lora_kernel == "fused" and all(map(n.targeted, m.modules))):
                 return fused_tail(t, x, gate, linear(t, x, up_name, width), down_name)
             active = activate(t, gate, m.activation, "activated gate")
             up = linear(t, x, up_name, width)

@@ -19,7 +19,7 @@ from vram_advisor.memory.decode import step_moments
 from vram_advisor.memory.inference_parts import cache_components, resident_components, working_components
 from vram_advisor.memory.kv_cache import Cached, cached
 from vram_advisor.memory.loaded import ALL, Loaded, load
-from vram_advisor.memory.numbers import interval
+from vram_advisor.memory.numbers import interval, ordered
 from vram_advisor.memory.overhead import context_bytes, workspace_bytes
 from vram_advisor.memory.prompt import logits, prompt_bytes, share, worst
 from vram_advisor.memory.session import Session, open_session
@@ -115,7 +115,7 @@ def numbers(
     reserved, spread = allocated + slack, math.hypot(counted_sd, SLACK_SD * slack)
     minimum = allocated + UNAVOIDABLE * slack + context
     minimum_sd = math.hypot(counted_sd, UNAVOIDABLE * slack, context_sd)
-    peak = Peak(
+    peak = ordered(
         top.phase,
         interval(allocated, counted_sd),
         interval(reserved, spread),

@@ -58,7 +58,9 @@ def turn(t: LayerTape, q: Value, k: Value, h: Habits) -> tuple[Value, Value]:
 def filled(t: LayerTape, plain: Value, turned: Value, a: Attention) -> Value:
     """Keys: an empty tensor into which both parts are copied; each copy clones the gradient in the backward pass."""
     wide = Amount("gradient of the keys, copied", "T", a.query_size, plain.itemsize, "gradient")
-    part = Amount("gradient of the rotated keys of all heads", "T", a.query_size - plain.width, plain.itemsize, "gradient")
+    part = Amount(
+        "gradient of the rotated keys of all heads", "T", a.query_size - plain.width, plain.itemsize, "gradient"
+    )
     first = t.record("key", [plain], "T", a.query_size, plain.itemsize, backward_temporaries=[wide])
     return t.record(
         "key", [first, turned], "T", a.query_size, plain.itemsize,

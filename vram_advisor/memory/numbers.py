@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from vram_advisor.domain.coefficients import Coefficients
-from vram_advisor.domain.estimate import Interval, Peak, PhasePeak
+from vram_advisor.domain.estimate import Interval, Peak, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
 from vram_advisor.memory.allocator import FIXED_SHARE, Humps, slack, unavoidable
 from vram_advisor.memory.overhead import context_bytes
@@ -29,6 +29,15 @@ class Numbers:
 def interval(mid: float, sd: float) -> Interval:
     """The 90 % interval of a normal number [B]."""
     return Interval(max(0, int(mid - Q90 * sd)), int(mid), int(mid + Q90 * sd))
+
+
+def ordered(phase: Phase, allocated: Interval, reserved: Interval, process: Interval, minimum: Interval) -> Peak:
+    """The four numbers, none below what it contains: reserved holds allocated, process holds both and the minimum."""
+    reserved = Interval(max(reserved.low, allocated.low), reserved.mid, max(reserved.high, allocated.high))
+    process = Interval(max(process.low, reserved.low), process.mid, max(process.high, reserved.high))
+    low = min(max(minimum.low, allocated.low), minimum.mid)
+    high = max(min(minimum.high, process.high), minimum.mid)
+    return Peak(phase, allocated, reserved, process, Interval(low, minimum.mid, high))
 
 
 def four_numbers(
@@ -67,7 +76,7 @@ def four_numbers(
     minimum = allocated + FIXED_SHARE * resident + unavoidable(humps) * max(0, allocated - resident) + context
     minimum = min(minimum, reserved + context)
     minimum_sd = math.hypot(allocated * coefficients.minimum_sd.value, context_sd, allocated * relative_sd)
-    peak = Peak(
+    peak = ordered(
         top.phase,
         interval(allocated, allocated * relative_sd),
         interval(reserved, reserved * spread),

@@ -24,6 +24,8 @@ STEP: tuple[Phase, ...] = ALL[1:6]
 """Forward and backward pass."""
 LAYERS: tuple[Phase, ...] = ("forward", "backward_first", "backward_last")
 """Phases in which layers run."""
+DTYPE_TITLES = {4: "float32", 2: "16-bit"}
+"""Titles of item sizes of weights that are not quantised [B]."""
 AFTER: tuple[Phase, ...] = ("clip", "optimizer_step")
 
 
@@ -90,7 +92,11 @@ def residents(setup: Setup, workspace: int) -> Residents:
             items.append(Resident(kind, label, kept, alive, reference))
 
     pieces = (
-        ("layers", f"linear layers, {fmt.title}", weights.layers),
+        (
+            "layers",
+            f"linear layers, {fmt.title if fmt.is_quantised else DTYPE_TITLES[setup.kept_itemsize]}",
+            weights.layers,
+        ),
         ("experts", "experts", weights.experts),
         ("embeddings", "embeddings and output layer", weights.embeddings),
         ("rest", "norms, biases and others", weights.rest),

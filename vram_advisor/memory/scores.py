@@ -61,11 +61,11 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
     q = t.cast(q, compute)
     heads = a.num_attention_heads
     masked = is_masked(n, a, h)
-    if masked or n.repeats_kv or name in ("efficient", "math"):
-        # One key head is stretched without a copy, unless a product needs heads and sequences as one dimension.
-        if a.num_key_value_heads > 1 or (name == "math" and not n.one_sequence):
-            k = repeat(t, k, "key", q.width)
-            v = repeat(t, v, "value", a.output_size)
+    grouped = masked or n.repeats_kv or name in ("efficient", "math")
+    # One key head is stretched without a copy, unless a product needs heads and sequences as one dimension.
+    if grouped and (a.num_key_value_heads > 1 or (name == "math" and not n.one_sequence)):
+        k = repeat(t, k, "key", q.width)
+        v = repeat(t, v, "value", a.output_size)
     if name == "math":
         return math(t, q, k, v, a), None
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")

@@ -17,6 +17,8 @@ from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.sharding import shares
 from vram_advisor.memory.step import StepKey
 from vram_advisor.memory.trained import Trained, adapter_tensors, all_weights, resolve_targets, saved_modules
+from vram_advisor.memory.weights import weight_bytes
+from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import BadInput, NotModelled
 
 
@@ -137,6 +139,16 @@ def notes(setup: Setup) -> tuple[str, ...]:
         said.append(
             "prepare_model_for_kbit_training is not assumed; a script that calls it needs more: "
             "--recipe transformers-peft-kbit."
+        )
+    stays = weight_bytes(setup.key.model, setup.storage, setup.kept_itemsize, setup.recipe.linear_experts).experts
+    if setup.storage.is_quantised and stays and not setup.recipe.linear_experts and not setup.storage.expert_stacks:
+        said.append(
+            f"The experts, {gib(stays)}, stay in 16 bits: transformers 5 stacks their weights, and what is stacked is not "
+            "quantised. Earlier versions did quantise them."
+        )
+    if setup.workload.objective == "kto":
+        said.append(
+            "KTO was read in source (trl), not traced: its policy step is counted like that of a plain fine-tune."
         )
     return tuple(said)
 

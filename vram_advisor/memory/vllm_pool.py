@@ -18,13 +18,17 @@ def pool_components(asked: tuple[Cached, ...], together: int, pages: int, pool: 
     reference = "vLLM v1/kv_cache_interface.py"
     values = symbols(together, pages)
     found = [
-        Component(c.kind, c.label, int(c.nbytes(together, pages)), c.amounts, c.values(together, pages), RUNNING, reference)
+        Component(
+            c.kind, c.label, int(c.nbytes(together, pages)), c.amounts, c.values(together, pages), RUNNING, reference
+        )
         for c in asked
     ]
     rest = pool - sum(c.nbytes for c in found)
     if rest:
         amounts = (fixed("pages", rest, "pool"),)
-        found.append(Component("pool", "rest of the pool", rest, amounts, values, RUNNING, "vLLM gpu_memory_utilization"))
+        found.append(
+            Component("pool", "rest of the pool", rest, amounts, values, RUNNING, "vLLM gpu_memory_utilization")
+        )
     return found
 
 
@@ -62,4 +66,7 @@ def pool_notes(
             f"One sequence of {context:,} tokens does not fit: vLLM asks for --max-model-len {tokens} or less.",
         )
     together = int(tokens / context)
-    return (said, f"{workload.num_sequences} such sequences do not fit together: vLLM runs {together} and lets the rest wait.")
+    return (
+        said,
+        f"{workload.num_sequences} such sequences do not fit together: vLLM runs {together} and lets the rest wait.",
+    )

@@ -1,0 +1,69 @@
+"""Which plans are compared, and which of them is recommended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from vram_advisor.domain.answer import Option
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.quantization import QUANTIZATIONS, SHORT_NAMES, quantization
+
+RANK = {"fits": 0, "tight": 1}
+"""Outcomes that can be recommended, best first."""
+VLLM_NAMES = {"q8": "fp8", "q4": "awq_int4"}
+"""What 8 and 4 bit mean under vLLM."""
+
+
+def lacks_bf16(device: Device | None) -> bool:
+    """Whether the card computes in fp16 only: NVIDIA below compute capability 8.0."""
+    capability = device.compute_capability if device is not None else None
+    return capability is not None and float(capability) < 8.0
+
+
+def plans(
+    model: ModelSpec, workload: Workload, plan: Plan, named: str | None, device: Device | None
+) -> list[tuple[str, Plan]]:
+    """The options to compare, best first: one where the quantization was named, else what people choose between.
+
+    Raises:
+        BadInput: no storage format has that name.
+    """
+    half: Literal["fp16", "bf16"] = "fp16" if lacks_bf16(device) else "bf16"
+    if named is not None:
+        exact = named_quantization(named, plan)
+        return [(quantization(exact).title, replace(plan, quantization=exact))]
+    if workload.method == "full":
+        mixed = replace(plan, weights_dtype="fp32", mixed_precision=plan.mixed_precision or half)
+        pure = replace(plan, weights_dtype="bf16", mixed_precision="none")
+        eight = "adamw_bnb_8bit"
+        if half == "fp16":
+            # fp16 weights alone do not train: small updates vanish.
+            return [("mixed precision", mixed), ("mixed, 8-bit AdamW", replace(mixed, optimizer=eight))]
+        return [("mixed precision", mixed), ("pure bf16", pure), ("bf16, 8-bit AdamW", replace(pure, optimizer=eight))]
+    names = {"FP16": half, "Q8": "int8", "Q4": "nf4_double"}
+    if plan.runtime == "vllm":
+        names |= {"Q8": VLLM_NAMES["q8"], "Q4": VLLM_NAMES["q4"]}
+    if workload.method == "qlora":
+        names = {"Q4": names["Q4"], "Q8": names["Q8"]}
+    published = QUANTIZATIONS.get(model.native_dtype)
+    if not workload.trains and published is not None and published.is_quantised:
+        names = {published.name.upper(): published.name} | {t: n for t, n in names.items() if n != published.name}
+    return [(title, replace(plan, quantization=name)) for title, name in names.items()]
+
+
+def named_quantization(name: str, plan: Plan) -> str:
+    """The exact name of a storage format; ``fp16``, ``q8`` and ``q4`` mean what the runtime makes of them."""
+    lowered = name.lower().replace("-", "_")
+    if plan.runtime == "vllm" and lowered in VLLM_NAMES:
+        return VLLM_NAMES[lowered]
+    return quantization(SHORT_NAMES.get(lowered, lowered)).name
+
+
+def recommend(options: Sequence[Option]) -> int | None:
+    """The best option that fits, else one that fits tightly, else none. Options are ordered best first."""
+    ranked = [(RANK[o.verdict.outcome], i) for i, o in enumerate(options) if o.verdict.outcome in RANK]
+    return min(ranked)[1] if ranked else None
