@@ -90,6 +90,7 @@ def check(
         Missing: something that was asked for is not there.
     """
     workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
     if quantization is None:
         quantization = plan.quantization
     named = storage(named_quantization(quantization, plan)) if quantization else None
@@ -168,8 +169,9 @@ def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tup
     for name in choices:
         if name not in asked and name not in pulled:
             raise BadInput(f"'{name}' is no option: use one of {', '.join([*WORKLOAD, *PLAN])}.")
-    for name in {"target_modules", "modules_to_save"} & pulled.keys():
-        if isinstance(pulled[name], tuple):
-            # People write lists of modules with commas as often as with spaces.
-            pulled[name] = tuple(part for entry in pulled[name] for part in str(entry).split(",") if part or not entry)
     return replace(workload, **asked) if asked else workload, replace(plan, **pulled) if pulled else plan
+
+
+def split(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names one by one: people write lists of modules with commas as often as with spaces."""
+    return tuple(part for entry in names for part in (entry.split(",") if entry else [""]))
