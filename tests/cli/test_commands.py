@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from vram_advisor import __version__, api
 from vram_advisor.accuracy.score import Report
-from vram_advisor.cli.app import run
+from vram_advisor.cli.app import COMMANDS, run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -129,3 +131,30 @@ def test_any_encoding_of_the_terminal_will_do(encoding: str) -> None:
 def test_the_package_runs_as_a_module() -> None:
     done = process("check", "--model", "7b", "--gpu", "nothing-like-it")
     assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("vram-advisor: ")
+
+
+def test_the_help_says_what_each_command_does() -> None:
+    for name, home, summary in COMMANDS:
+        module, _, attribute = home.partition(":")
+        found = getattr(import_module(f"vram_advisor.cli.{module}"), attribute)
+        command = found.default_command if isinstance(found, App) else found
+        assert (command.__doc__ or "").splitlines()[0] == summary, name
+
+
+@pytest.mark.parametrize("name", ["gpus", "models"])
+def test_a_pipe_gets_whole_fields(name: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    done = subprocess.run([sys.executable, "-m", "vram_advisor", name], capture_output=True, text=True, env=environment)
+    assert done.stdout and "…" not in done.stdout
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("name", ["gpus", "models"])
+def test_lists_keep_to_the_terminal(name: str, width: int) -> None:
+    done = process(name, COLUMNS=str(width))
+    assert max(map(len, done.stdout.splitlines())) <= width
+
+
+def test_an_option_given_twice_is_one_sentence(capfd: Capture) -> None:
+    assert run(["check", "--model", "7b", "--model", "7b"]) == 2
+    assert capfd.readouterr().err == "vram-advisor: --model is given more than once: write it once.\n"

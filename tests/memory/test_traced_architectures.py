@@ -101,7 +101,7 @@ def estimated(row: Row) -> Estimate:
         quantization=row["quantization"] if row["quantization"] != "none" else row["weights_dtype"],
         lora_r=16,
         target_modules=tuple(row["target_modules"].split()) or ("all-linear",),
-        optimizer="adamw_torch",
+        optimizer=row["optimizer"],
         gradient_checkpointing=row["gradient_checkpointing"],  # type: ignore[arg-type]
         attn_implementation=row["attention"],
         mixed_precision=row["autocast"],  # type: ignore[arg-type]

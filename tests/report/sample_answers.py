@@ -5,7 +5,17 @@ from typing import Literal
 
 from vram_advisor.domain.amount import SYMBOLS, Amount
 from vram_advisor.domain.answer import Answer, Calibration, Option, SmallestGpu
-from vram_advisor.domain.estimate import Adapter, Component, Estimate, Interval, Peak, Phase, PhasePeak, Verdict
+from vram_advisor.domain.estimate import (
+    PHASE_TITLES,
+    Adapter,
+    Component,
+    Estimate,
+    Interval,
+    Peak,
+    Phase,
+    PhasePeak,
+    Verdict,
+)
 from vram_advisor.domain.gpu import Device, GpuProcess
 from vram_advisor.domain.model import Attention, Block, Experts, Mlp, ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
@@ -112,7 +122,11 @@ def option(title: str, quantization: str, weights: int, device: Device | None, p
         outcome: Literal["fits", "tight", "no"] = (
             "fits" if probability >= 0.95 else "tight" if probability >= 0.5 else "no"
         )
-        reason = f"It needs more than is free; the peak is at {value.peak.phase}." if outcome == "no" else "It fits."
+        reason = (
+            f"It needs more than is free; the peak is at {PHASE_TITLES[value.peak.phase]}."
+            if outcome == "no"
+            else "It fits."
+        )
         verdict = Verdict(outcome, probability, device.free_bytes, spare, reason)
     return Option(title, plan, RECIPES["transformers-peft"], value, verdict)
 

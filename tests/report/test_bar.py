@@ -55,7 +55,7 @@ def test_the_worst_phase_has_the_longest_bar_and_the_mark() -> None:
     q8 = answer("fits").options[1]
     lines = [plain(spans) for spans in phase_bars(q8, Look(), 78)]
     marked = [text for text in lines if text.endswith("◂ peak")]
-    assert len(marked) == 1 and marked[0].startswith("loss_backward")
+    assert len(marked) == 1 and marked[0].startswith("gradient of the loss")
     assert max(lines, key=lambda text: text.count("█")) == marked[0]
     assert len(lines) == len(q8.estimate.phases)
 

@@ -55,3 +55,14 @@ def test_a_word_wider_than_the_line_is_broken() -> None:
         "rtx-5090-   xxxxxxxxxx",
         "receipts",
     ]
+
+
+def test_a_narrow_table_gives_up_columns_before_it_breaks_words() -> None:
+    columns = (Column("name", flexible=True), Column("first", optional=2), Column("second", optional=1), Column("last"))
+    rows = [(line("mixed precision"), line("1" * 9), line("2" * 9), line("3" * 9))]
+    assert [plain(s) for s in table(columns, rows, 34)] == [
+        "name          second     last",
+        "mixed         222222222  333333333",
+        "precision",
+    ]
+    assert plain(table(columns, rows, 26)[0]).split() == ["name", "last"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from golden import assert_golden
 from test_document import MACHINE, REPORT
 
@@ -69,3 +70,10 @@ def test_lists_keep_to_the_width() -> None:
 def test_a_mixture_shows_its_active_parameters() -> None:
     text = LOOK.painted(model_lines([find_record("mixtral-8x7b"), find_record("7b")], 100))
     assert "46.70 B" in text and "12.88 B" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_accuracy_keeps_to_the_width_and_names_a_source_once(width: int) -> None:
+    lines = list(accuracy_lines(REPORT, width))
+    assert max(map(length, lines)) <= width
+    assert LOOK.painted(lines).count("rtx-5090-receipts") == 1

@@ -39,7 +39,7 @@ def test_where_nothing_fits_the_nearest_option_is_shown() -> None:
     nothing = answer("no")
     assert words.shown(nothing).title == "Q4"
     assert words.verdict(nothing).text.startswith("Even Q4 does not fit.")
-    assert words.next_steps(nothing)[-1].startswith("The smallest cards that would do: FP16 Card 24 GB (24.0 GiB)")
+    assert words.next_steps(nothing)[-1].startswith("The smallest cards that would do: FP16: Card 24 GB (24.0 GiB)")
 
 
 def test_without_a_card_the_needs_are_said() -> None:
@@ -101,3 +101,11 @@ def test_inference_is_pointed_to_its_own_options() -> None:
     q8 = option("Q8", "int8", 2 * GIB, BUSY, 0.1)
     said = " ".join(levers(q8, Workload(num_sequences=4)))
     assert "--num-sequences below 4" in said and "--loss" not in said and "--sequence-length" not in said
+
+
+def test_a_no_that_is_uncertain_says_how_likely_it_is() -> None:
+    nothing = answer("no")
+    last = nothing.options[2]
+    unsure = replace(last, verdict=replace(last.verdict, probability=0.35))
+    said = words.verdict(replace(nothing, options=(*nothing.options[:2], unsure))).text
+    assert said.startswith("Even Q4 probably does not fit.") and said.endswith("It is 35 % likely to fit.")

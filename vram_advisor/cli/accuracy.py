@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vram_advisor import api
-from vram_advisor.cli.output import print_json, print_lines, terminal_width
+from vram_advisor.cli.output import print_json, print_lines, progress, terminal_width
 
 
 def accuracy(
@@ -16,7 +16,11 @@ def accuracy(
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
 ) -> None:
     """Compare predictions with measurements, source by source."""
-    report = api.score(files)
+    progress(f"scoring {', '.join(file.name for file in files) or 'the shipped measurements'} ...")
+    try:
+        report = api.score(files)
+    finally:
+        progress("")
     if json:
         from vram_advisor.report.document import accuracy_document
 

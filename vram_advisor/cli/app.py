@@ -27,16 +27,17 @@ app = App(
     # --target-modules q_proj v_proj takes both words.
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
 )
-# By name, so that a command imports what it needs and no more.
-for command, home in (
-    ("check", "check:app"),
-    ("detect", "detect:detect"),
-    ("gpus", "lists:gpus"),
-    ("models", "lists:models"),
-    ("schema", "lists:schema"),
-    ("accuracy", "accuracy:accuracy"),
-):
-    app.command(f"vram_advisor.cli.{home}", name=command)
+# By name, so that a command imports what it needs and no more; each with the first line of its docstring.
+COMMANDS = (
+    ("check", "check:app", "Say whether it fits, where the memory goes, and what to do next."),
+    ("detect", "detect:detect", "Show the GPUs of this machine, their free memory and what holds the rest."),
+    ("gpus", "lists:gpus", "List the cards of the catalogue."),
+    ("models", "lists:models", "List the models of the catalogue."),
+    ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),
+    ("accuracy", "accuracy:accuracy", "Compare predictions with measurements, source by source."),
+)
+for command, home, summary in COMMANDS:
+    app.command(f"vram_advisor.cli.{home}", name=command, help=summary)
 
 
 def main() -> None:

@@ -8,10 +8,18 @@ from cyclopts import App, Group, Parameter
 
 from vram_advisor import api
 from vram_advisor.cli.exit_codes import ExitCode, code_of
+from vram_advisor.cli.help_columns import whole_names
 from vram_advisor.cli.output import narrate, print_json, print_lines, terminal_look, terminal_width
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.plan import Plan, Workload
 
+UNSET = (
+    "Options without a default: without --quantization FP16, Q8 and Q4 of the base are compared (a full fine-tune "
+    "compares precisions and optimizers); --optimizer, --gradient-checkpointing, --attn-implementation and --loss are "
+    "as the recipe does; --weights-dtype and --mixed-precision follow from recipe and quantization; --prompt-length is "
+    "the whole context; caches have the type of the weights."
+)
+"""What happens where an option is left out that the help shows without a default."""
 VALUES = ("quantization", "recipe", "optimizer", "attn_implementation", "loss")
 
 
@@ -20,11 +28,11 @@ def _values() -> str:
     from vram_advisor.report.choices import names
 
     listed = [f"--{field.replace('_', '-')}: {', '.join(names(field))}" for field in VALUES]
-    return "\n\n".join(["Without --quantization FP16, Q8 and Q4 of the base are compared.", *listed])
+    return "\n\n".join([UNSET, *listed])
 
 
-ASKED = Group("What is asked", sort_key=1)
-LEVERS = Group("Levers", sort_key=2)
+ASKED = Group("What is asked", sort_key=1, help_formatter=whole_names)
+LEVERS = Group("Levers", sort_key=2, help_formatter=whole_names)
 app = App(name="check", help_epilogue=_values())
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from vram_advisor.cli.output import narrate, print_json, print_lines, terminal_width
+from vram_advisor.cli.output import list_width, narrate, print_json, print_lines, terminal_width
 
 Word = Annotated[str, Parameter(help="Words that the name has to contain.")]
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
@@ -23,7 +23,7 @@ def gpus(*words: Word, json: Json = False) -> None:
 
         print_json(gpus_document(found))
     elif found:
-        print_lines(gpu_lines(found, terminal_width()))
+        print_lines(gpu_lines(found, list_width()))
     if not found:
         narrate(f"no card of the catalogue matches '{' '.join(words)}'.")
 
@@ -39,7 +39,7 @@ def models(*words: Word, json: Json = False) -> None:
 
         print_json(models_document(found))
     elif found:
-        print_lines(model_lines(found, terminal_width()))
+        print_lines(model_lines(found, list_width()))
     if not found:
         narrate(f"no model of the catalogue matches '{' '.join(words)}'.")
 

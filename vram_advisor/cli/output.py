@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vram_advisor.report.look import Look
 
 USUAL_WIDTH = 80
+UNBOUNDED = 1000
 LONGEST_WORD = 300
 """Characters of one word on standard error; the names of files are shorter."""
 LONGEST_LINE = 4000
@@ -56,6 +57,18 @@ def terminal_look() -> Look:
 
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
     return Look(unicode=encoding.startswith("utf"), colour=_colour(sys.stdout))
+
+
+def list_width() -> int:
+    """Columns for lists of names: without end where a program reads them, so that nothing is cut off."""
+    piped = not os.environ.get("COLUMNS") and not sys.stdout.isatty()
+    return UNBOUNDED if piped else terminal_width()
+
+
+def progress(text: str) -> None:
+    """A line on standard error that the next one replaces, where somebody looks; an empty text takes it away."""
+    if sys.stderr.isatty():
+        _write(sys.stderr, f"\r\x1b[K{text}")
 
 
 def terminal_width() -> int:

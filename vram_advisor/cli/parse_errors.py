@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclopts import CoercionError, CycloptsError, MissingArgumentError, UnusedCliTokensError
+from cyclopts import CoercionError, CycloptsError, MissingArgumentError, RepeatArgumentError, UnusedCliTokensError
 
 from vram_advisor.units.record import allowed, choices, complaint
 
@@ -14,6 +14,8 @@ def sentence(error: CycloptsError) -> str:
         return complaint(error.token.keyword or error.argument.name, error.token.value, allowed(kind), choices(kind))
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"{error.argument.name} is missing, or nothing follows it."
+    if isinstance(error, RepeatArgumentError):
+        return f"{error.token.keyword} is given more than once: write it once."
     if isinstance(error, UnusedCliTokensError):
         left = " ".join(error.unused_tokens or ())
         return f"'{left}' belongs to no option: options are written as --name value."

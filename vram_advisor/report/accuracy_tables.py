@@ -18,41 +18,41 @@ LEGEND = (
     "under: share of rows predicted more than 10 % too low. inside: share inside the 90 % interval, which should be "
     "about 90 %."
 )
-HEADINGS = ("rows", "median", "p90", "bias", "under", "inside")
+HEADINGS = {"rows": 1, "median": 0, "p90": 4, "bias": 6, "under": 5, "inside": 2}
+"""Columns of figures; on a narrow screen the highest number goes first."""
 
 
 def accuracy_lines(report: Report, width: int) -> Iterator[Line]:
     """Means per meter, figures per source, refused rows by reason."""
-    figures = tuple(Column(heading, "right") for heading in HEADINGS)
+    figures = tuple(Column(heading, "right", optional=order) for heading, order in HEADINGS.items())
     if report.macro:
-        yield line("Mean over sources with at least five rows of quality A", "bold")
-        columns = (Column("meter"), Column("sources", "right"), *figures)
+        yield from wrapped(line("Mean over sources with at least five rows of quality A", "bold"), width)
+        columns = (Column("meter"), Column("sources", "right", optional=3), *figures)
         rows = [(line(m.meter, "bold"), line(str(m.sources)), *_cells(m.figures)) for m in report.macro]
         yield from indented(table(columns, rows, width - 2))
         yield BLANK
     if report.groups:
         yield line("Each source", "bold")
-        columns = (
-            Column("source", flexible=True),
-            Column("method"),
-            Column("meter"),
-            Column("q"),
-            *figures,
-        )
-        groups = [
-            (line(g.source), line(g.method), line(g.meter), line(g.quality), *_cells(g.figures)) for g in report.groups
-        ]
-        yield from indented(table(columns, groups, width - 2))
+        columns = (Column("method"), Column("meter"), Column("q", optional=3), *figures)
+        cells = [(line(g.method), line(g.meter), line(g.quality), *_cells(g.figures)) for g in report.groups]
+        heading, *rows_of = table(columns, cells, width - 4)
+        yield from indented([heading], 4)
+        before = None
+        for group, row in zip(report.groups, rows_of, strict=True):
+            if group.source != before:
+                yield from indented([line(group.source, "bold")])
+            before = group.source
+            yield from indented([row], 4)
         yield from indented(wrapped(line(LEGEND, "dim"), width - 2))
     if report.refused:
         yield BLANK
         yield line(f"Refused: {_rows(len(report.refused))}", "bold")
         reasons = Counter(refusal.reason for refusal in report.refused)
-        cells = [(line(str(count)), line(reason)) for reason, count in reasons.most_common()]
-        yield from indented(table((Column("rows", "right"), Column("reason", flexible=True)), cells, width - 2))
+        counted = [(line(str(count)), line(reason)) for reason, count in reasons.most_common()]
+        yield from indented(table((Column("rows", "right"), Column("reason", flexible=True)), counted, width - 2))
     if report.unmetered:
         yield BLANK
-        yield line(f"Without a meter, so not scored: {_rows(len(report.unmetered))}", "bold")
+        yield from wrapped(line(f"Without a meter, so not scored: {_rows(len(report.unmetered))}", "bold"), width)
 
 
 def _cells(figures: Figures) -> tuple[Line, ...]:

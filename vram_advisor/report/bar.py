@@ -10,6 +10,7 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.report.layout import Column, Line, Span, flow, line, table
 from vram_advisor.report.look import Look
 from vram_advisor.report.sizes import size
+from vram_advisor.report.vendor import terms
 
 KIND_TITLES = {
     "optimizer_state": "optimizer state",
@@ -20,6 +21,22 @@ KIND_TITLES = {
     "workspace": "workspaces",
 }
 """Short titles of the kinds of components; another kind is written as it is called."""
+PHASE_NAMES = {
+    "load": "loading the model",
+    "forward": "forward pass",
+    "loss_forward": "computing the loss",
+    "loss_backward": "gradient of the loss",
+    "backward_first": "backward, last layer",
+    "backward_last": "backward, first layer",
+    "clip": "clipping gradients",
+    "optimizer_step": "optimizer step",
+    "prefill": "reading the prompt",
+    "decode": "generating",
+    "save": "saving",
+}
+"""Phases in a word or three; another one is written as it is called."""
+SHORTEST_BAR = 6
+"""Bars shorter than this say nothing and are left out."""
 NAMED = 5
 """The largest kinds that get a segment of their own; the rest share one."""
 
@@ -44,10 +61,10 @@ def segments(option: Option, device: Device | None) -> list[Segment]:
     found = [Segment(KIND_TITLES.get(k, k.replace("_", " ")), n, "part") for k, n in ordered[:NAMED]]
     found.append(Segment("other", sum(n for _, n in ordered[NAMED:]), "part"))
     need = max(int(estimate.minimum_mean), sum(kinds.values()))
-    found.append(Segment("CUDA and allocator", need - sum(kinds.values()), "overhead"))
+    found.append(Segment(terms(device).overhead, need - sum(kinds.values()), "overhead"))
     if device is not None:
         found.append(Segment("free", device.free_bytes - need, "free"))
-        held = "kept by the driver" if device.source == "catalogue" else "held by others"
+        held = f"kept by {terms(device).keeper}" if device.source == "catalogue" else "held by others"
         found.append(Segment(held, device.total_bytes - max(device.free_bytes, need), "held"))
     return [segment for segment in found if segment.nbytes > 0]
 
@@ -81,7 +98,8 @@ def memory_bar(option: Option, device: Device | None, look: Look, width: int) ->
         at = min(width - 1, int(device.free_bytes * width / sum(segment.nbytes for segment in found)))
         note = f"free memory ends here ({size(device.free_bytes)})"
         mark = f"{note} {look.up}".rjust(at + 1) if len(note) + 1 <= at else f"{' ' * at}{look.up} {note}"
-        lines.append(line(mark, "no"))
+        # Where the note has no room on either side of the mark it goes below.
+        lines += [line(each, "no") for each in ([mark] if len(mark) <= width else [f"{' ' * at}{look.up}", note])]
     return lines + flow(legend, width)
 
 
@@ -89,17 +107,19 @@ def phase_bars(option: Option, look: Look, width: int) -> list[Line]:
     """One bar per phase in the order of the step, the worst marked."""
     phases = option.estimate.phases
     most = max(phase.allocated_bytes for phase in phases)
-    room = width - max(len(phase.phase) for phase in phases) - len(f"  {size(most)}  {look.here} peak") - 2
+    names = [PHASE_NAMES.get(phase.phase, phase.phase) for phase in phases]
+    room = width - max(map(len, names)) - len(f"  {size(most)}  {look.here} peak") - 2
+    drawn = room >= SHORTEST_BAR
     rows = []
-    for phase in phases:
+    for name, phase in zip(names, phases, strict=True):
         worst = phase.phase == option.estimate.peak.phase
         style = "bold" if worst else ""
         rows.append(
             (
-                line(phase.phase, style),
+                line(name, style),
                 line(size(phase.allocated_bytes), style),
-                line(look.bar(phase.allocated_bytes / most, room), "peak" if worst else "calm"),
+                line(look.bar(phase.allocated_bytes / most, room), "peak" if worst else "calm") if drawn else (),
                 line(f"{look.here} peak", "bold peak") if worst else (),
             )
         )
-    return table((Column(), Column(side="right"), Column(), Column()), rows, width)
+    return table((Column(flexible=True), Column(side="right"), Column(), Column()), rows, width)

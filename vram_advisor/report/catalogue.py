@@ -35,10 +35,10 @@ def gpu_lines(gpus: Iterable[GpuSpec], width: int) -> list[Line]:
     columns = (
         Column("id"),
         Column("memory", "right"),
-        Column("GB/s", "right"),
-        Column("compute", "right"),
-        Column("launched", "right"),
-        Column("name", flexible=True, cut=True),
+        Column("GB/s", "right", optional=2),
+        Column("compute", "right", optional=3),
+        Column("launched", "right", optional=4),
+        Column("name", flexible=True, cut=True, optional=1),
     )
     rows = [
         (
@@ -59,9 +59,9 @@ def model_lines(records: Iterable[ModelRecord], width: int) -> list[Line]:
     columns = (
         Column("id"),
         Column("parameters", "right"),
-        Column("active", "right"),
-        Column("repository", flexible=True, cut=True),
-        Column("also called", flexible=True, cut=True),
+        Column("active", "right", optional=2),
+        Column("repository", flexible=True, cut=True, optional=1),
+        Column("also called", flexible=True, cut=True, optional=3),
     )
     rows = [
         (
@@ -82,7 +82,7 @@ def choice_lines(rows: Iterable[Choice], width: int) -> list[Line]:
         Column("value"),
         Column("evidence"),
         Column("what it is", flexible=True),
-        Column("source", flexible=True),
+        Column("source", flexible=True, optional=1),
     )
     cells = [(line(row.name, "bold"), line(row.evidence), line(row.title), line(row.source, "dim")) for row in rows]
     return table(columns, cells, width)

@@ -6,6 +6,7 @@ face. It does for an answer what a terminal library would, in a tenth of the sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,8 @@ GAP = 2
 """Spaces between columns."""
 NARROWEST = 8
 """Cells that a flexible column keeps."""
+LONGEST_KEPT = 24
+"""Longer words may be broken; shorter ones are kept whole by giving up columns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -32,6 +35,8 @@ class Column:
     flexible: bool = False
     """Takes what the other columns leave; longer cells are wrapped, or cut where ``cut`` is set."""
     cut: bool = False
+    optional: int = 0
+    """Left out where the table is too wide, the highest number first; 0: always shown."""
 
 
 def line(text: str, style: str = "") -> Line:
@@ -72,8 +77,13 @@ def wrapped(spans: Line, width: int, hanging: int = 0) -> list[Line]:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Line]], width: int) -> list[Line]:
-    """Rows under their headings. A cell is one line; a flexible column is wrapped or cut to fit the width."""
+    """Rows under their headings. A flexible column is wrapped or cut to fit; then optional ones go."""
     widths = _widths(columns, rows, width)
+    least = sum(widths) + GAP * (len(columns) - 1)
+    spare = max(range(len(columns)), key=lambda i: columns[i].optional, default=0)
+    if least > width and columns and columns[spare].optional:
+        fewer = [[cell for i, cell in enumerate(row) if i != spare] for row in rows]
+        return table([column for i, column in enumerate(columns) if i != spare], fewer, width)
     lines: list[Line] = []
     if any(column.heading for column in columns):
         lines += _row(columns, widths, [line(column.heading, "dim") for column in columns])
@@ -119,17 +129,27 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Line]], width: in
         max([len(column.heading), *(length(row[i]) for row in rows)], default=0) for i, column in enumerate(columns)
     ]
     over = sum(widths) + GAP * (len(columns) - 1) - width
+    floors = [_floor(column, [row[i] for row in rows]) for i, column in enumerate(columns)]
     flexible = [i for i, column in enumerate(columns) if column.flexible]
     while over > 0 and flexible:
         widest = max(flexible, key=lambda i: widths[i])
+        if widths[widest] <= floors[widest]:
+            flexible.remove(widest)
+            continue
         others = [widths[i] for i in flexible if i != widest]
         # Down to the next widest at a time, so that several flexible columns end up alike.
-        step = min(over, max(1, widths[widest] - max(others, default=0)), widths[widest] - NARROWEST)
-        if step <= 0:
-            break
+        step = min(over, max(1, widths[widest] - max(others, default=0)), widths[widest] - floors[widest])
         widths[widest] -= step
         over -= step
     return widths
+
+
+def _floor(column: Column, cells: Sequence[Line]) -> int:
+    """Cells below which a column would break a word, or cut away all that tells its cells apart."""
+    if column.cut:
+        return LONGEST_KEPT // 2
+    pieces = (len(piece) for cell in cells for piece in re.findall(r"[^ /_-]*[ /_-]?", plain(cell)))
+    return min(LONGEST_KEPT, max([NARROWEST, len(column.heading), *pieces]))
 
 
 def _row(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[Line]) -> list[Line]:

@@ -29,7 +29,7 @@ SGR = {
     "part2": "36",
     "part3": "33",
     "part4": "92",
-    "part5": "91",
+    "part5": "95",
     "part6": "94",
 }
 """What a terminal is told for each style. Only the sixteen colours that every theme defines are used."""

@@ -8,9 +8,10 @@ from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.report import words
 from vram_advisor.report.bar import memory_bar, phase_bars
 from vram_advisor.report.explain import explained
-from vram_advisor.report.layout import BLANK, NBSP, Line, Span, indented, line, wrapped
+from vram_advisor.report.layout import BLANK, NBSP, Line, Span, indented, line, plain, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.table import components_table, options_table
+from vram_advisor.report.vendor import terms
 from vram_advisor.units.bytes import gib
 
 WIDEST = 110
@@ -18,31 +19,41 @@ WIDEST = 110
 NEXT = "NEXT"
 UNITS = ("GiB", "MiB", "KiB", "%")
 """They stay on the line of their number."""
-LEGEND = (
-    "allocated: live tensors. reserved: with the allocator's slack. process: what nvidia-smi shows. "
-    "minimum: where out-of-memory begins; the verdict compares it with the free memory. "
-    "Below each figure its 90 % interval."
-)
+LEGEND = {
+    "allocated": "live tensors.",
+    "reserved": "with the allocator's slack.",
+    "process": "what {meter} shows.",
+    "minimum": "where out-of-memory begins; the verdict compares it with the free memory.",
+}
+"""What the columns are; of those that are shown."""
 
 
 def answer_lines(answer: Answer, look: Look, width: int, explain: bool = False) -> Iterator[Line]:
     """The answer from top to bottom."""
     width = min(width, WIDEST)
     inner = width - 2
-    option = words.shown(answer)
+    option, said = words.shown(answer), terms(answer.device)
     yield from wrapped(line(words.title(answer), "bold"), width)
     yield BLANK
     yield from _verdict(answer, width)
-    yield from _section(_bar_heading(answer, option), memory_bar(option, answer.device, look, inner))
-    yield from _section(_options_heading(answer), options_table(answer, look, inner))
-    yield from indented(wrapped(line(LEGEND, "dim"), inner))
-    yield from _section(f"Where the memory goes: {option.title} at its peak", components_table(option, inner))
-    yield from _section(f"When: {option.title} phase by phase, allocated", phase_bars(option, look, inner))
+    yield from _section(_bar_heading(answer, option), memory_bar(option, answer.device, look, inner), width)
+    options = options_table(answer, look, inner)
+    yield from _section(_options_heading(answer), options, width)
+    yield from indented(wrapped(line(_legend(plain(options[0]), said.meter), "dim"), inner))
+    yield from _section(
+        f"Where the memory goes: {option.title} at its peak", components_table(option, inner, said), width
+    )
+    yield from _section(f"When: {option.title} phase by phase, allocated", phase_bars(option, look, inner), width)
     if explain:
-        yield from _section(f"Every product behind {option.title}", explained(option, inner))
-    yield from _section("Assumed", _items(answer.assumptions, "", inner))
+        yield from _section(f"Every product behind {option.title}", explained(option, inner, said), width)
+    yield from _section("Assumed", _items(answer.assumptions, "", inner), width)
     if answer.warnings:
-        yield from _section("Warnings", _items(answer.warnings, "warning", inner))
+        yield from _section("Warnings", _items(answer.warnings, "warning", inner), width)
+
+
+def _legend(headings: str, meter: str) -> str:
+    known = [f"{name}: {text.format(meter=meter)}" for name, text in LEGEND.items() if name in headings]
+    return " ".join([*known, "Below each figure its 90 % interval."])
 
 
 def _verdict(answer: Answer, width: int) -> Iterator[Line]:
@@ -76,9 +87,10 @@ def _bar_heading(answer: Answer, option: Option) -> str:
     return f"{option.title} at its peak on the {gib(answer.device.total_bytes)} of {answer.device.name}"
 
 
-def _section(heading: str, body: Iterable[Line]) -> Iterator[Line]:
+def _section(heading: str, body: Iterable[Line], width: int) -> Iterator[Line]:
     yield BLANK
-    yield line(heading, "bold")
+    # In one span where it fits; only what is wrapped is cut into words.
+    yield from [line(heading, "bold")] if len(heading) <= width else wrapped(line(heading, "bold"), width)
     yield from indented(body)
 
 

@@ -9,6 +9,7 @@ from vram_advisor.domain.estimate import Component, Interval
 from vram_advisor.report.layout import NBSP, Column, Line, line, table
 from vram_advisor.report.look import Look
 from vram_advisor.report.sizes import size
+from vram_advisor.report.vendor import NVIDIA, Terms
 from vram_advisor.units.bytes import GIB
 
 LARGEST = 8
@@ -19,7 +20,10 @@ def options_table(answer: Answer, look: Look, width: int) -> list[Line]:
     """The four numbers of every option, each with its 90 % interval below it, and the verdict."""
     columns = (
         Column("GiB", flexible=True),
-        *(Column(name, "right") for name in ("allocated", "reserved", "process", "minimum")),
+        Column("allocated", "right", optional=1),
+        Column("reserved", "right", optional=3),
+        Column("process", "right", optional=2),
+        Column("minimum", "right"),
         Column("verdict"),
     )
     rows: list[Sequence[Line]] = []
@@ -36,13 +40,17 @@ def options_table(answer: Answer, look: Look, width: int) -> list[Line]:
     return table(columns, rows, width)
 
 
-def components_table(option: Option, width: int) -> list[Line]:
+def components_table(option: Option, width: int, terms: Terms) -> list[Line]:
     """The largest components alive at the peak, and the rest in one row: together the allocated peak."""
     peak = option.estimate.peak
     alive = sorted((c for c in option.estimate.components if peak.phase in c.alive), key=lambda c: -c.nbytes)
     kept = alive if len(alive) <= LARGEST else alive[: LARGEST - 1]
     rows = [
-        (line(size(component.nbytes)), line(component.label), line(_first_product(component), "dim"))
+        (
+            line(size(component.nbytes)),
+            line(component.label.replace(NVIDIA.blas, terms.blas)),
+            line(_first_product(component), "dim"),
+        )
         for component in kept
     ]
     if rest := alive[len(kept) :]:
@@ -53,12 +61,12 @@ def components_table(option: Option, width: int) -> list[Line]:
     if option.estimate.share_bytes is not None:
         least = line("of it would do: weights, the profiled batch and one sequence", "dim")
         rows.append((line(size(option.estimate.minimum_mean), "bold"), line("minimum to run", "bold"), least))
-        return table((Column(side="right"), Column(flexible=True), Column(flexible=True)), rows, width)
+        return table((Column(side="right"), Column(flexible=True), Column(flexible=True, optional=1)), rows, width)
     rows += [
-        (line(size(beyond)), line("CUDA and allocator"), line("measured, not counted: see docs/method.md", "dim")),
+        (line(size(beyond)), line(terms.overhead), line(terms.basis, "dim")),
         (line(size(option.estimate.minimum_mean), "bold"), line("minimum to run", "bold"), ()),
     ]
-    return table((Column(side="right"), Column(flexible=True), Column(flexible=True)), rows, width)
+    return table((Column(side="right"), Column(flexible=True), Column(flexible=True, optional=1)), rows, width)
 
 
 def _spread(interval: Interval) -> Line:

@@ -16,6 +16,8 @@ from vram_advisor.units.bytes import gib
 METHODS = {"inference": "inference", "lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "full": "full fine-tune"}
 CERTAIN = 0.999
 """Probabilities above this are not told apart."""
+POSSIBLE = 0.01
+"""Where nothing fits, probabilities from this are said."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -53,8 +55,9 @@ def verdict(answer: Answer) -> Said:
     outcome = best.verdict.outcome
     if answer.recommended is None:
         if len(answer.options) > 1:
-            return Said(_badge(outcome), outcome, f"Even {best.title} does not fit. {best.verdict.reason}")
-        return Said(_badge(outcome), outcome, best.verdict.reason)
+            flat = "probably does not" if _possible(best) else "does not"
+            return Said(_badge(outcome), outcome, f"Even {best.title} {flat} fit. {best.verdict.reason}{_chance(best)}")
+        return Said(_badge(outcome), outcome, best.verdict.reason + _chance(best))
     said = [_that_runs(best, answer)]
     said += [_other(option) for option in answer.options if option is not best]
     return Said(_badge(outcome), outcome, " ".join(said))
@@ -103,7 +106,8 @@ def next_steps(answer: Answer) -> list[str]:
         steps.append(f"To need less: {'; '.join(found)}.")
     if answer.smallest_gpus:
         cards = [
-            f"{answer.options[gpu.option].title} {gpu.name} ({gib(gpu.total_bytes, 1)})" for gpu in answer.smallest_gpus
+            f"{answer.options[gpu.option].title}: {gpu.name} ({gib(gpu.total_bytes, 1)})"
+            for gpu in answer.smallest_gpus
         ]
         steps.append(f"The smallest cards that would do: {'; '.join(cards)}.")
     return steps
@@ -155,7 +159,18 @@ def _other(option: Option) -> str:
         return f"{option.title} fits too, with {gib(spare)} to spare."
     if option.verdict.outcome == "tight":
         return f"{option.title} is tight, {odds(option.verdict.probability)}."
+    if _possible(option):
+        return f"{option.title} probably does not fit: {gib(-spare)} too much, {odds(option.verdict.probability)}."
     return f"{option.title} does not fit: {gib(-spare)} too much."
+
+
+def _possible(option: Option) -> bool:
+    """Whether what is said not to fit may fit after all."""
+    return (option.verdict.probability or 0.0) >= POSSIBLE
+
+
+def _chance(option: Option) -> str:
+    return f" It is {odds(option.verdict.probability)}." if _possible(option) else ""
 
 
 def _closable(option: Option, answer: Answer) -> bool:
