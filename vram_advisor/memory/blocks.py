@@ -115,6 +115,8 @@ class Played:
     """A layer after it has been played."""
 
     profile: Profile
+    needs_grad: bool
+    """The output needs a gradient."""
     saves_input: bool
     """The layer's own input is among what it saves."""
     copies: int
@@ -139,6 +141,7 @@ def play_block(
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
     return Played(
         tape.profile(x, y, gradient),
+        y.needs_grad,
         any(x.buffer in operation.saved for operation in tape.operations),
         sum(copy.size[0] for copy in tape.autocast_copies),
         tape.kept_selectively(),
