@@ -11,12 +11,14 @@ from vram_advisor.memory.delta_rule import delta_rule
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.linear import linear
 from vram_advisor.memory.norms import root_mean_square, weighted
-from vram_advisor.memory.short_conv import convolution
+from vram_advisor.memory.short_conv import convolution, without_padding
 from vram_advisor.memory.tape import Value
 
 
 def delta_net(t: LayerTape, x: Value, s: StateSpace, fused: bool) -> Value:
     """From the normed input to the output projection; ``fused``: two projections instead of four."""
+    whole = x
+    x = without_padding(t, x)
     keys, values, heads = s.num_groups * s.state_size, s.inner_size, s.num_heads
     if fused:
         mixed, z, b, a, held = fused_projections(t, x, keys, values, heads)
@@ -38,7 +40,7 @@ def delta_net(t: LayerTape, x: Value, s: StateSpace, fused: bool) -> Value:
     core = delta_rule(t, (query, key, value), beta, decay, s)
     normed = gated_norm(t, core, z, s)
     out = linear(t, normed, "out_proj", x.width)
-    t.drop(normed, z, b, a, query, key, value, bent, beta, decay, x, *held)
+    t.drop(normed, z, b, a, query, key, value, bent, beta, decay, x, whole, *held)
     return out
 
 

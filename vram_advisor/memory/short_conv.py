@@ -37,9 +37,17 @@ def convolution(t: LayerTape, x: Value, s: StateSpace, label: str) -> Value:
     return t.cast(cut, entered, f"{label}, convolved")
 
 
+def without_padding(t: LayerTape, x: Value) -> Value:
+    """Padded positions are multiplied by zero (``apply_mask_to_padding_states``)."""
+    if not t.numerics.padded:
+        return x
+    return t.record("hidden states without padding", [x], x.rows, x.width, x.itemsize)
+
+
 def short_conv(t: LayerTape, x: Value, s: StateSpace) -> Value:
     """``out(C * conv(B * x))`` of three parts of one projection."""
-    width = x.width
+    width, whole = x.width, x
+    x = without_padding(t, x)
     both = linear(t, x, "in_proj", 3 * width)
     gate, late, value = t.split(both, gate=width, late=width, value=width)
     product = t.multiply(gate, value, "gated input")
@@ -47,5 +55,5 @@ def short_conv(t: LayerTape, x: Value, s: StateSpace) -> Value:
     y = t.multiply(late, convolved, "gated output")
     y = t.record("gated output by token", [y], "T", width, y.itemsize, passes_gradient=True)
     out = linear(t, y, "out_proj", width)
-    t.drop(y, convolved, product, both, gate, late, value, x)
+    t.drop(y, convolved, product, both, gate, late, value, x, whole)
     return out
