@@ -9,6 +9,8 @@ from vram_advisor.memory.forward_experts import EVERY_EXPERT
 
 ROUTERS = frozenset({"router"})
 """Roles of extra weights that layers here know."""
+UNTRACED = frozenset({"lfm2_moe"})
+"""Architectures whose parts were traced apart, not together."""
 STATES = frozenset({"gated_delta_net", "short_conv"})
 """Layers with a state of fixed size that were traced."""
 OWN_LINEAR = frozenset({"falcon"})
@@ -19,6 +21,8 @@ def untraced(model: ModelSpec) -> str | None:
     """Why the activations of a training step have no evidence; None: they have."""
     if model.architecture in EVERY_EXPERT:
         return "every expert works on every token"
+    if model.architecture in UNTRACED:
+        return "its mixture of experts between short convolutions was not traced"
     return next(filter(None, map(untraced_block, model.blocks)), None)
 
 

@@ -153,8 +153,8 @@ def notes(setup: Setup) -> tuple[str, ...]:
     states = {block.state.kind for block in setup.key.model.blocks if block.state}
     if "gated_delta_net" in states:
         said.append(
-            "Gated delta nets are counted as PyTorch runs them: with flash-linear-attention and causal-conv1d installed "
-            "they need less."
+            "Gated delta nets are counted as transformers 5.23 runs them in PyTorch: with flash-linear-attention and "
+            "causal-conv1d installed they need less."
         )
     return tuple(said)
 
