@@ -23,6 +23,7 @@ def written(tmp_path: Path, text: str) -> Path:
         ("training", "training"),
         ("traces", "traces"),
         ("traces_fresh", "traces"),
+        ("traces_hybrids", "traces"),
         ("inference", "inference"),
         ("llamacpp_buffers", "llamacpp_buffers"),
         ("throughput", "throughput"),

@@ -5,7 +5,7 @@ from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.tape import Moment, Profile, Tape, Value
 
-TOKENS = (1, 10, 10, 128, 100, 100, 10, 3)
+TOKENS = (1, 10, 10, 128, 100, 100, 10, 3, 64)
 """Values of the symbols for one sequence of ten tokens."""
 
 

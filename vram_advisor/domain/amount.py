@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SYMBOLS = ("one", "s", "T", "T128", "Q", "ss", "C", "X")
+SYMBOLS = ("one", "s", "T", "T128", "Q", "ss", "C", "X", "T64")
 """What sizes are linear in: a constant, sequence length, tokens, tokens with each sequence rounded up to 128,
-micro batch x length squared, length squared, rows of one chunk of the loss, rows of one expert."""
+micro batch x length squared, length squared, rows of one chunk of the loss, rows of one expert,
+tokens with each sequence rounded up to 64."""
 
 SYMBOL_NAMES = {
     "s": "positions",
@@ -21,6 +22,7 @@ SYMBOL_NAMES = {
     "ss": "pairs of positions",
     "C": "rows of a chunk",
     "X": "rows of one expert",
+    "T64": "tokens rounded up to 64",
 }
 
 Size = tuple[int, ...]

@@ -22,7 +22,12 @@ def attention(
 
     ``kind`` is the norm of the block.
     """
-    if h.each_in_full:
+    gate: Value | None = None
+    if a.output_gate:
+        q, gate, k, v = gated_projections(t, x, a, kind)
+        whole: tuple[Value, ...] = (gate,)
+        q, k = rotate_both(t, q, k, a, h)
+    elif h.each_in_full:
         q, k, v, whole = in_full(t, x, a, kind)
     else:
         q, k, v, whole = projections(t, x, a, h, kind)
@@ -31,6 +36,11 @@ def attention(
     if h.qk_norm == "rotated":
         q, k = both_normed(t, q, k, a, kind)
     out, weights = scores(t, q, k, v, a, h)
+    if gate is not None:
+        bent = t.record("sigmoid of the attention gate", [gate], "T", gate.width, gate.itemsize, save_output=True)
+        gated = t.multiply(out, bent, "gated attention output")
+        t.drop(out, bent)
+        out = gated
     result = linear(t, out, a.modules[3], x.width)
     t.drop(out)
     if dropout and h.dropout_inside:
@@ -63,6 +73,17 @@ def projections(t: LayerTape, x: Value, a: Attention, h: Habits, kind: NormKind)
     if h.qk_norm == "late":
         q, k = both_normed(t, q, k, a, kind)
     return q, k, v, ()
+
+
+def gated_projections(t: LayerTape, x: Value, a: Attention, kind: NormKind) -> tuple[Value, Value, Value, Value]:
+    """Queries with a gate beside each head (Qwen3-Next, Qwen3.5): the gate is copied out, queries are normed."""
+    both = linear(t, x, a.modules[0], 2 * a.query_size)
+    q, beside = t.split(both, query=a.query_size, gate=a.query_size)
+    gate = t.record("attention gate", [beside], "T", a.query_size, beside.itemsize)
+    q = qk_norm(t, q, "query", a, a.num_attention_heads, kind)
+    t.drop(both, beside)
+    k = qk_norm(t, linear(t, x, a.modules[1], a.key_size), "key", a, a.num_key_value_heads, kind)
+    return q, gate, k, linear(t, x, a.modules[2], a.value_size)
 
 
 def in_full(t: LayerTape, x: Value, a: Attention, kind: NormKind) -> Parts:

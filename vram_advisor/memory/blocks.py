@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vram_advisor.domain.amount import Amount
-from vram_advisor.domain.model import Block, ModelSpec
+from vram_advisor.domain.model import Block, ModelSpec, StateSpace
 from vram_advisor.memory.attention import attention
+from vram_advisor.memory.delta_net import delta_net
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.experts import experts
 from vram_advisor.memory.feed_forward import mlp
@@ -14,13 +15,13 @@ from vram_advisor.memory.habits import Habits, habits
 from vram_advisor.memory.latent_attention import latent_attention
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.short_conv import short_conv
 from vram_advisor.memory.side_by_side import side_by_side
 from vram_advisor.memory.tape import Profile, Value
 
 
 def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
     """One layer from residual stream to residual stream [T x hidden_size]."""
-    assert b.attention is not None
     if b.parallel:
         return parallel(t, x, b, h)
     if h.order == "sum":
@@ -45,10 +46,17 @@ def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
 
 def attend(t: LayerTape, x: Value, b: Block, h: Habits) -> tuple[Value, tuple[Value, ...]]:
     """Attention, and what the layer holds until its end."""
+    if b.state is not None:
+        return state_space(t, x, b.state, h), ()
     assert b.attention is not None
     if b.attention.kind == "mla":
         return latent_attention(t, x, b.attention, h), ()
     return attention(t, x, b.attention, h, b.norm, b.dropout)
+
+
+def state_space(t: LayerTape, x: Value, s: StateSpace, h: Habits) -> Value:
+    """A layer that keeps a state of fixed size."""
+    return short_conv(t, x, s) if s.kind == "short_conv" else delta_net(t, x, s, h.fused_state)
 
 
 def feed(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
@@ -107,6 +115,8 @@ class Played:
     """A layer after it has been played."""
 
     profile: Profile
+    needs_grad: bool
+    """The output needs a gradient."""
     saves_input: bool
     """The layer's own input is among what it saves."""
     copies: int
@@ -131,6 +141,7 @@ def play_block(
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
     return Played(
         tape.profile(x, y, gradient),
+        y.needs_grad,
         any(x.buffer in operation.saved for operation in tape.operations),
         sum(copy.size[0] for copy in tape.autocast_copies),
         tape.kept_selectively(),

@@ -9,6 +9,10 @@ from vram_advisor.memory.forward_experts import EVERY_EXPERT
 
 ROUTERS = frozenset({"router"})
 """Roles of extra weights that layers here know."""
+UNTRACED = frozenset({"lfm2_moe"})
+"""Architectures whose parts were traced apart, not together."""
+STATES = frozenset({"gated_delta_net", "short_conv"})
+"""Layers with a state of fixed size that were traced."""
 OWN_LINEAR = frozenset({"falcon"})
 """Architectures whose linear layers are a class of their own, which transformers 5 does not quantise."""
 
@@ -17,22 +21,22 @@ def untraced(model: ModelSpec) -> str | None:
     """Why the activations of a training step have no evidence; None: they have."""
     if model.architecture in EVERY_EXPERT:
         return "every expert works on every token"
+    if model.architecture in UNTRACED:
+        return "its mixture of experts between short convolutions was not traced"
     return next(filter(None, map(untraced_block, model.blocks)), None)
 
 
 def untraced_block(block: Block) -> str | None:
     """The same for one kind of layer."""
     a, e = block.attention, block.experts
-    if block.state is not None:
+    if block.state is not None and block.state.kind not in STATES:
         return f"it has {block.state.kind} layers"
-    if a is None or (block.mlp is None and e is None):
+    if (a is None and block.state is None) or (block.mlp is None and e is None):
         return "its layers are attention or a feed-forward part alone"
-    if a.index_n_heads:
+    if a is not None and a.index_n_heads:
         return "its attention chooses tokens by an indexer"
-    if a.kv_shared:
+    if a is not None and a.kv_shared:
         return "its layers share keys and values"
-    if a.output_gate:
-        return "its attention has a gate"
     if e is not None and e.latent_size:
         return "its experts work on a projection of the tokens"
     if any(extra.role not in ROUTERS for extra in block.extra):

@@ -83,6 +83,8 @@ class Habits:
     """Names of gate, up and down where experts are linear layers (transformers 4)."""
     always_masked: bool = False
     """scaled_dot_product_attention is given the causal mask."""
+    fused_state: bool = False
+    """The projections of a gated delta net are fused by head (Qwen3-Next)."""
     without_sdpa: bool = False
     """transformers has no scaled_dot_product_attention for it."""
     without_flash: bool = False
@@ -162,6 +164,7 @@ HABITS: dict[str, Habits] = {
     "phi": Habits(partial_rotary=True, embedding_rebound=True),
     "phi3": PARTIAL,
     "qwen2_moe": Habits(shared_expert_first=True),
+    "qwen3_next": Habits(fused_state=True),
     "roberta": Habits(eager="bare", order="sum", embedded_apart=True),
     "seed_oss": Habits(dropout_inside=True),
     "stablelm": Habits(partial_rotary=True, qk_norm="late", dropout_of_attention=False),

@@ -71,7 +71,8 @@ class Cached:
 def symbols(sequences: Any, tokens: Any) -> tuple[Any, ...]:
     """The values of ``amount.SYMBOLS`` for sequences of equal length, numbers or arrays; there is no loss."""
     rows = sequences * tokens
-    return (1, tokens, rows, sequences * (ceil_div(tokens, 128) * 128), rows * tokens, tokens * tokens, 0, 0)
+    padded, chunked = (sequences * (ceil_div(tokens, n) * n) for n in (128, 64))
+    return (1, tokens, rows, padded, rows * tokens, tokens * tokens, 0, 0, chunked)
 
 
 @lru_cache(maxsize=512)

@@ -150,6 +150,12 @@ def notes(setup: Setup) -> tuple[str, ...]:
         said.append(
             "KTO was read in source (trl), not traced: its policy step is counted like that of a plain fine-tune."
         )
+    states = {block.state.kind for block in setup.key.model.blocks if block.state}
+    if "gated_delta_net" in states:
+        said.append(
+            "Gated delta nets are counted as transformers 5.23 runs them in PyTorch: with flash-linear-attention and "
+            "causal-conv1d installed they need less."
+        )
     return tuple(said)
 
 

@@ -101,13 +101,17 @@ def compile_step(key: StepKey) -> Step:
     entry_needs_grad = n.train_base or checkpointed
     played: dict[tuple[int, bool], Played] = {}
 
-    def of(i: int) -> Played:
-        needs = i > 0 or entry_needs_grad
-        where = (kinds[i], needs)
+    def play(kind: int, needs: bool) -> Played:
+        where = (kind, needs)
         if where not in played:
-            block = model.blocks[kinds[i]]
-            played[where] = play_block(model, block, n, needs, key.keep_gradients)
+            played[where] = play_block(model, model.blocks[kind], n, needs, key.keep_gradients)
         return played[where]
+
+    # Layers in front of the first adapter have no gradient (hybrids of which only the attention is adapted).
+    start = -1 if entry_needs_grad else next((i for i in range(layers) if play(kinds[i], False).needs_grad), layers)
+
+    def of(i: int) -> Played:
+        return play(kinds[i], i > start)
 
     first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
     last = {kind: layers - 1 - kinds[::-1].index(kind) for kind in first}
@@ -133,7 +137,7 @@ def compile_step(key: StepKey) -> Step:
         amounts = list(entry.saved)
         counted: dict[tuple[int, bool], int] = {}
         for j in range(i):
-            where = (kinds[j], j > 0 or entry_needs_grad)
+            where = (kinds[j], j > start)
             counted[where] = counted.get(where, 0) + 1
         for where, count in counted.items():
             layer = played[where]

@@ -31,12 +31,12 @@ FUSED_ROWS = 512
 def symbols(model: ModelSpec, loss: str, micro_batch_size: Any, sequence_length: Any) -> tuple[Any, ...]:
     """The values of ``amount.SYMBOLS`` for a batch and a length; numbers or arrays."""
     tokens = micro_batch_size * sequence_length
-    padded = micro_batch_size * (ceil_div(sequence_length, 128) * 128)
+    padded, chunked = (micro_batch_size * (ceil_div(sequence_length, n) * n) for n in (128, 64))
     pairs = tokens * sequence_length
     rows = loss_rows(model, loss, tokens)
     mixture = next((block.experts for block in model.blocks if block.experts), None)
     share = ceil_div(tokens * mixture.num_experts_per_tok, mixture.num_experts) if mixture else 0
-    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows, share)
+    return (1, sequence_length, tokens, padded, pairs, sequence_length * sequence_length, rows, share, chunked)
 
 
 def positions(model: ModelSpec, sequence_length: Any) -> Any:

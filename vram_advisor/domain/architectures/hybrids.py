@@ -45,6 +45,7 @@ def qwen_hybrid_layers(fields: Fields, row: Architecture) -> Sequence[Block]:
             state=state if keeps else None,
             mlp=None if mixes else dense,
             experts=sparse if mixes else None,
+            norm=row.norm,
         )
         for keeps in (True, False)
         for mixes in (True, False)
@@ -143,6 +144,7 @@ HYBRIDS = (
         checked("qwen3_next"),
         qwen_hybrid_layers,
         names=Names(shared="mlp.shared_expert", state_inputs=("in_proj_qkvz", "in_proj_ba")),
+        norm="rms_plus_one",
         qkv_bias=ATTENTION_BIAS,
         output_bias=ATTENTION_BIAS,
         qk_norm="head",
@@ -155,6 +157,7 @@ HYBRIDS = (
         checked("qwen3_5"),
         qwen_hybrid_layers,
         names=Names(state_inputs=("in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a")),
+        norm="rms_plus_one",
         qkv_bias=ATTENTION_BIAS,
         output_bias=ATTENTION_BIAS,
         qk_norm="head",
@@ -166,6 +169,7 @@ HYBRIDS = (
         checked("qwen3_5_moe"),
         qwen_hybrid_layers,
         names=Names(shared="mlp.shared_expert", state_inputs=("in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a")),
+        norm="rms_plus_one",
         qkv_bias=ATTENTION_BIAS,
         output_bias=ATTENTION_BIAS,
         qk_norm="head",
