@@ -16,7 +16,15 @@ LLAMA = find_model("llama-3.1-8b")
 
 @pytest.mark.parametrize(
     ("name", "bits"),
-    [("bf16", 16), ("int8", 8), ("nf4", 4.5), ("nf4_double", 4.127), ("gptq_int4", 4.16), ("hqq_int4", 4.5), ("mxfp4", 4.25)],
+    [
+        ("bf16", 16),
+        ("int8", 8),
+        ("nf4", 4.5),
+        ("nf4_double", 4.127),
+        ("gptq_int4", 4.16),
+        ("hqq_int4", 4.5),
+        ("mxfp4", 4.25),
+    ],
 )
 def test_bits_per_weight_of_a_large_matrix(name: str, bits: float) -> None:
     n = 4096 * 14336
@@ -63,9 +71,13 @@ def test_eight_bit_states_spare_small_tensors() -> None:
 
 def test_small_tensors_are_not_paged() -> None:
     """Rank-16 attention adapters of a 4096-wide model have 65,536 elements: below the limit of 100,000."""
-    found = optimizer_bytes(optimizer("paged_adamw_32bit"), adapter_tensors(LLAMA, 16, frozenset({"q_proj", "down_proj"}), 4))
+    found = optimizer_bytes(
+        optimizer("paged_adamw_32bit"), adapter_tensors(LLAMA, 16, frozenset({"q_proj", "down_proj"}), 4)
+    )
     assert found.paged and found.state
-    q_proj_and_short_sides = sum(2 * 4 * t.numel for t in adapter_tensors(LLAMA, 16, frozenset({"q_proj", "down_proj"}), 4) if t.each < 100_000)
+    q_proj_and_short_sides = sum(
+        2 * 4 * t.numel for t in adapter_tensors(LLAMA, 16, frozenset({"q_proj", "down_proj"}), 4) if t.each < 100_000
+    )
     assert found.state == q_proj_and_short_sides
 
 

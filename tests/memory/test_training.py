@@ -15,7 +15,9 @@ from vram_advisor.units.errors import BadInput, NotModelled
 LLAMA = find_model("llama-3.1-8b")
 
 
-def run(model: ModelSpec = LLAMA, method: str = "lora", stack: str = "transformers-peft", **choices: object) -> Estimate:
+def run(
+    model: ModelSpec = LLAMA, method: str = "lora", stack: str = "transformers-peft", **choices: object
+) -> Estimate:
     ask = {k: v for k, v in choices.items() if k in vars(Workload())}
     levers = {k: v for k, v in choices.items() if k in vars(Plan())}
     workload = Workload(**{"method": method, **ask})

@@ -29,9 +29,7 @@ class Coefficients:
     cublas_workspace: Coefficient = Coefficient(
         8_519_680, 0.0, "B per thread", "torch ATen/cuda/CublasHandlePool.cpp :4096:2:16:8"
     )
-    cublas_workspace_hopper: Coefficient = Coefficient(
-        33_554_432, 0.0, "B per thread", "same, compute capability 9.0"
-    )
+    cublas_workspace_hopper: Coefficient = Coefficient(33_554_432, 0.0, "B per thread", "same, compute capability 9.0")
     slack_loss: Coefficient = Coefficient(0.26, 0.0, "B per byte of logits and loss", _SLACK)
     slack_fused_loss: Coefficient = Coefficient(0.73, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
     slack_layer: Coefficient = Coefficient(0.54, 0.0, "B per byte of the working set of a layer", _SLACK)
@@ -48,7 +46,9 @@ class Coefficients:
     )
     reserved_sd: Coefficient = Coefficient(0.07, 0.0, "sd of ln(reserved)", _SLACK)
     reserved_sd_varied: Coefficient = Coefficient(0.16, 0.0, "sd of ln(reserved) where lengths vary", _SLACK)
-    minimum_sd: Coefficient = Coefficient(0.03, 0.0, "relative sd of the minimum to run", "published boundaries of out-of-memory")
+    minimum_sd: Coefficient = Coefficient(
+        0.03, 0.0, "relative sd of the minimum to run", "published boundaries of out-of-memory"
+    )
     source: str = "nominal"
 
 

@@ -104,8 +104,16 @@ LOSSES: dict[str, LossKernel] = {
             8.0,
             0.5,
         ),
-        LossKernel("orpo", "ORPO over full logits", "traced", "trl ORPOTrainer.get_batch_loss_metrics: log-softmax of all answers",
-                   "pieces", 6.0, 6.0, 12.0),
+        LossKernel(
+            "orpo",
+            "ORPO over full logits",
+            "traced",
+            "trl ORPOTrainer.get_batch_loss_metrics: log-softmax of all answers",
+            "pieces",
+            6.0,
+            6.0,
+            12.0,
+        ),
         LossKernel("trl_fused_head", "TRL fused output layer", "traced", "trl kernels/chunked_logprob.py", "tiles"),
         LossKernel(
             "cut_cross_entropy",

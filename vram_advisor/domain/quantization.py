@@ -47,10 +47,17 @@ class Quantization:
     def weight_bytes(self, out_features: int, in_features: int) -> int:
         """Bytes of one weight matrix [B]."""
         n = out_features * in_features
-        total = ceil_div(n * self.bits, 8) + self.table_bytes + self.row_bytes * out_features + self.column_bytes * in_features
+        total = (
+            ceil_div(n * self.bits, 8)
+            + self.table_bytes
+            + self.row_bytes * out_features
+            + self.column_bytes * in_features
+        )
         if self.block:
             blocks = ceil_div(n, self.block)
-            total += blocks + 4 * ceil_div(blocks, self.nested_block) if self.nested_block else blocks * self.scale_bytes
+            total += (
+                blocks + 4 * ceil_div(blocks, self.nested_block) if self.nested_block else blocks * self.scale_bytes
+            )
         return int(total)
 
     @property

@@ -69,5 +69,3 @@ def replace_size(workload: Workload) -> Workload:
 
 def _phase(step: Step, phase: str, values: tuple[Any, ...]) -> Any:
     return largest(*(evaluate(candidate.total, values) for candidate in step.candidates[phase]))
-
-

@@ -60,7 +60,9 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:
         normed = linear(tape, normed, "project_out", model.embedding_size)
-    write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger, "pieces": _pieces}.get(loss_kernel(habits.loss).form, _logits)
+    write = {"tiles": _tiles, "chunked": _chunks, "liger": _liger, "pieces": _pieces}.get(
+        loss_kernel(habits.loss).form, _logits
+    )
     loss = write(tape, normed, model, habits)
     return tape.profile(None, loss, None)
 

@@ -205,7 +205,13 @@ def compile_step(key: StepKey) -> Step:
         layer = of(i)
         profile = layer.profile
         if checkpointed:
-            place("forward", i, profile.forgetful, inputs(i + 1) + entry.held, saved_before(i) + copied(i) + pinned(0, i) + cached(i))
+            place(
+                "forward",
+                i,
+                profile.forgetful,
+                inputs(i + 1) + entry.held,
+                saved_before(i) + copied(i) + pinned(0, i) + cached(i),
+            )
             held, behind = inputs(i + 1), profile.recompute
         else:
             # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
@@ -220,7 +226,9 @@ def compile_step(key: StepKey) -> Step:
     everything = inputs(layers) if checkpointed else ()
     attributes = pinned(0, layers) if checkpointed else ()
     until_exit = copied(layers) if checkpointed else ()
-    place("loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit + cached(layers))
+    place(
+        "loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit + cached(layers)
+    )
     place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
     place("evaluation", None, head.forgetful, (), copied(layers))
     if key.train_embedding:

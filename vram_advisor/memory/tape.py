@@ -375,7 +375,7 @@ class Tape:
                 old = waiting.get(v)
                 if old is None:
                     waiting[v] = grad
-                elif old is grad or live.alive[old] == 1 and old not in views:
+                elif old is grad or (live.alive[old] == 1 and old not in views):
                     live.free(grad)
                 else:
                     total = Amount(old.label, v.rows, v.width, v.itemsize, "gradient")

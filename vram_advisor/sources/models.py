@@ -52,7 +52,7 @@ def read_path(path: Path) -> ModelSpec:
         return read_model(path)
     # unlike Path.exists, os.path.exists is False for a name that the system cannot have
     if not os.path.exists(path):
-        raise BadInput(f"{path} is not there, expected a config.json, a model folder, a .safetensors or a .gguf file")
+        raise BadInput(f"{path} is not there, expected a config.json, a model folder or a .safetensors file")
     from vram_advisor.sources.huggingface import read_config
 
     return read_config(path)

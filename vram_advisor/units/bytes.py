@@ -13,7 +13,18 @@ GIB = 2**30
 MB = 10**6
 GB = 10**9
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": MB, "gb": GB, "tb": 10**12, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 2**40}
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": MB,
+    "gb": GB,
+    "tb": 10**12,
+    "kib": KIB,
+    "mib": MIB,
+    "gib": GIB,
+    "tib": 2**40,
+}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 
 

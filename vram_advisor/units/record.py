@@ -162,6 +162,7 @@ def _fitting(value: Any, kind: Any) -> Any:
                 continue
     raise ValueError
 
+
 def _shown(value: object) -> str:
     """A wrong value in one short line."""
     if isinstance(value, int) and value.bit_length() > 64:
