@@ -15,6 +15,8 @@ WORTH_NAMING = 0.05
 """Share of the peak from which a kind of memory is worth an option."""
 MOST = 3
 """More pointers than this are a manual, not a next step."""
+SMALLER = "take a smaller model"
+"""What is said last: it is another question rather than an answer."""
 
 
 def levers(option: Option, workload: Workload) -> list[str]:
@@ -30,7 +32,7 @@ def levers(option: Option, workload: Workload) -> list[str]:
             said = _BY_KIND[kind](option.plan, workload)
             if said:
                 found.setdefault(said)
-    return list(found)[:MOST]
+    return sorted(found, key=lambda said: said == SMALLER)[:MOST]
 
 
 def _weights(plan: Plan, workload: Workload) -> str | None:
@@ -38,7 +40,7 @@ def _weights(plan: Plan, workload: Workload) -> str | None:
         return "train an adapter instead of every weight (--method lora)"
     if quantization(plan.quantization).bits > 4:
         return "store the base in fewer bits (--quantization q4)"
-    return "take a smaller model"
+    return SMALLER
 
 
 def _loss(plan: Plan, workload: Workload) -> str | None:
