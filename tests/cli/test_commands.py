@@ -158,3 +158,13 @@ def test_lists_keep_to_the_terminal(name: str, width: int) -> None:
 def test_an_option_given_twice_is_one_sentence(capfd: Capture) -> None:
     assert run(["check", "--model", "7b", "--model", "7b"]) == 2
     assert capfd.readouterr().err == "vram-advisor: --model is given more than once: write it once.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_an_answer_that_cannot_be_written_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "vram_advisor", "gpus", "4090"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith("vram-advisor: The answer could not be written")
+    assert "Traceback" not in done.stderr

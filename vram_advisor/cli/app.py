@@ -66,6 +66,10 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         quiet_streams()
         return ExitCode.ANSWERED
+    except OSError as error:
+        narrate(f"The answer could not be written: {error.strerror or error}.")
+        quiet_streams()
+        return ExitCode.MISSING
     except KeyboardInterrupt:
         quiet_streams()
         return ExitCode.INTERRUPTED

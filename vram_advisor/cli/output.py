@@ -61,13 +61,13 @@ def terminal_look() -> Look:
 
 def list_width() -> int:
     """Columns for lists of names: without end where a program reads them, so that nothing is cut off."""
-    piped = not os.environ.get("COLUMNS") and not sys.stdout.isatty()
+    piped = not os.environ.get("COLUMNS") and not (sys.stdout and sys.stdout.isatty())
     return UNBOUNDED if piped else terminal_width()
 
 
 def progress(text: str) -> None:
     """A line on standard error that the next one replaces, where somebody looks; an empty text takes it away."""
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         _write(sys.stderr, f"\r\x1b[K{text}")
 
 
@@ -97,7 +97,7 @@ def _colour(stream: Any) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+    if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
         return False
     if sys.platform == "win32":
         # Starting any shell command turns on escape sequences in the old console.
@@ -105,7 +105,10 @@ def _colour(stream: Any) -> bool:
     return True
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        # Closed by who started the program (``>&-``): nobody wants to read it.
+        return
     try:
         stream.write(text)
     except UnicodeEncodeError:
