@@ -34,7 +34,7 @@ def plans(
     """
     half: Literal["fp16", "bf16"] = "fp16" if lacks_bf16(device) else "bf16"
     if named is not None:
-        exact = named_quantization(named, plan)
+        exact = named_quantization(named, plan, device)
         return [(quantization(exact).title, replace(plan, quantization=exact))]
     if workload.method == "full":
         mixed = replace(plan, weights_dtype="fp32", mixed_precision=plan.mixed_precision or half)
@@ -55,9 +55,11 @@ def plans(
     return [(title, replace(plan, quantization=name)) for title, name in names.items()]
 
 
-def named_quantization(name: str, plan: Plan) -> str:
-    """The exact name of a storage format; ``fp16``, ``q8`` and ``q4`` mean what the runtime makes of them."""
+def named_quantization(name: str, plan: Plan, device: Device | None = None) -> str:
+    """The exact name of a storage format; ``fp16``, ``q8`` and ``q4`` mean what runtime and card make of them."""
     lowered = name.lower().replace("-", "_")
+    if lowered == "fp16" and lacks_bf16(device):
+        return "fp16"
     if plan.runtime == "vllm" and lowered in VLLM_NAMES:
         return VLLM_NAMES[lowered]
     return quantization(SHORT_NAMES.get(lowered, lowered)).name

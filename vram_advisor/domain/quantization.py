@@ -116,7 +116,7 @@ _ROWS = (
 
 QUANTIZATIONS: dict[str, Quantization] = {row.name: row for row in _ROWS}
 
-SHORT_NAMES = {"q8": "int8", "q4": "nf4_double", "none": "bf16", "4bit": "nf4_double", "8bit": "int8"}
+SHORT_NAMES = {"fp16": "bf16", "q8": "int8", "q4": "nf4_double", "none": "bf16", "4bit": "nf4_double", "8bit": "int8"}
 """What people type, for training and for inference under transformers."""
 
 
