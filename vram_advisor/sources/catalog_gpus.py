@@ -51,7 +51,10 @@ def find_gpu(name: str, memory_bytes: int | None = None) -> GpuSpec:
     if cards:
         known = [f"{card.id_of(gib)} ({gib} GB)" for card in cards for gib in card.sizes_gib]
         raise BadInput(f"'{name}' is not in the catalogue with {size} GB: there is {_either(known)}.")
-    raise BadInput(f"No GPU is called '{name}'. Nearest: {', '.join(_nearest(asked))}.")
+    near = ", ".join(_nearest(asked))
+    raise BadInput(
+        f"No GPU is called '{name}'. {f'Nearest: {near}' if near else '`vram-advisor gpus` lists the names'}."
+    )
 
 
 def match_reported(name: str, total_bytes: int) -> GpuSpec | None:
@@ -187,7 +190,7 @@ def _nearest(asked: tuple[str, ...]) -> list[str]:
 
     spelled = {spelling: head.id for head in heads() for spelling in (*head.aliases, head.id)}
     found = [head.id for head in heads() if find_run(asked, head.id.split("-")) is not None]
-    found += [spelled[match] for match in get_close_matches("-".join(asked), spelled, n=12, cutoff=0.0)]
+    found += [spelled[match] for match in get_close_matches("-".join(asked), spelled, n=12, cutoff=0.5)]
     return list(dict.fromkeys(found))[:3]
 
 

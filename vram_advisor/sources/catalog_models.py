@@ -156,8 +156,11 @@ def find_record(name: str) -> ModelRecord:
         # difflib takes some milliseconds to import and is needed for an error only.
         from difflib import get_close_matches
 
-        near = get_close_matches(normal(name)[:80], names(), n=3, cutoff=0.0)
-        raise BadInput(f"model {name[:80]!r} is not in the catalogue; the nearest names are {', '.join(near)}")
+        asked = normal(name)[:80]
+        near = [known for known in names() if len(asked) > 2 and asked in known]
+        near = list(dict.fromkeys(near + get_close_matches(asked, names(), n=3, cutoff=0.5)))[:3]
+        hint = f"the nearest names are {', '.join(near)}" if near else "`vram-advisor models` lists the names"
+        raise BadInput(f"model {name[:80]!r} is not in the catalogue; {hint}")
     start = entries()[id][1]
     text = catalogue_text()
     end = text.find("\n" + SEPARATOR, start)
