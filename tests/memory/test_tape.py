@@ -3,7 +3,8 @@
 from vram_advisor.domain.amount import Amount, evaluate, size
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.numerics import Numerics
-from vram_advisor.memory.tape import Moment, Profile, Tape, Value
+from vram_advisor.memory.play import Moment, Profile, profile
+from vram_advisor.memory.tape import Tape, Value
 
 TOKENS = (1, 10, 10, 128, 100, 100, 10, 3, 64)
 """Values of the symbols for one sequence of ten tokens."""
@@ -15,7 +16,7 @@ def largest(moments: tuple[Moment, ...]) -> int:
 
 def play(tape: Tape, source: Value, result: Value) -> Profile:
     gradient = Amount("gradient", result.rows, result.width, result.itemsize, "gradient")
-    return tape.profile(source, result, gradient)
+    return profile(tape, source, result, gradient)
 
 
 def test_a_buffer_goes_after_its_last_use() -> None:

@@ -15,9 +15,10 @@ from vram_advisor.memory.habits import Habits, habits
 from vram_advisor.memory.latent_attention import latent_attention
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.play import Profile, profile
 from vram_advisor.memory.short_conv import short_conv
 from vram_advisor.memory.side_by_side import side_by_side
-from vram_advisor.memory.tape import Profile, Value
+from vram_advisor.memory.tape import Value
 
 
 def write_block(t: LayerTape, x: Value, b: Block, h: Habits) -> Value:
@@ -140,7 +141,7 @@ def play_block(
     y = write_block(tape, x, block, h)
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, numerics.stream, "gradient")
     return Played(
-        tape.profile(x, y, gradient),
+        profile(tape, x, y, gradient),
         y.needs_grad,
         any(x.buffer in operation.saved for operation in tape.operations),
         sum(copy.size[0] for copy in tape.autocast_copies),

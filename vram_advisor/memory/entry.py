@@ -14,8 +14,9 @@ from vram_advisor.memory.habits import habits
 from vram_advisor.memory.linear import linear
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
+from vram_advisor.memory.play import Moment, profile
 from vram_advisor.memory.scores import is_masked, kernel
-from vram_advisor.memory.tape import Moment, Value
+from vram_advisor.memory.tape import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def enter(
     if leaf and x is not tokens:
         t.keep(tokens)
     gradient = Amount("gradient of hidden states", "T", model.hidden_size, n.stream, "gradient")
-    profile = t.profile(None, x, gradient)
+    played = profile(t, None, x, gradient)
     saved = {a for operation in t.operations for a in operation.saved}
     kept = tuple(v.buffer for v in held if v.buffer not in saved)
     kept += () if checkpointed else masks(model, n)
@@ -76,7 +77,7 @@ def enter(
     if h.returns_probabilities and first and kernel(n, first, h) == "eager":
         itemsize = n.stream if n.quantization != "none" else n.autocast or n.stream
         kept += (Amount("probabilities of the layer before", "Q", first.num_attention_heads, itemsize, "activation"),)
-    return Entry(kept, not held and not h.embedded_apart, profile.saved.amounts, profile.backward)
+    return Entry(kept, not held and not h.embedded_apart, played.saved.amounts, played.backward)
 
 
 def table(

@@ -23,7 +23,8 @@ from vram_advisor.memory.habits import habits
 from vram_advisor.memory.latent_attention import latent_attention
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
-from vram_advisor.memory.tape import Moment, Value
+from vram_advisor.memory.play import Moment, profile
+from vram_advisor.memory.tape import Value
 
 
 def is_played(model: ModelSpec, block: Block) -> bool:
@@ -43,7 +44,7 @@ def forward_moments(model: ModelSpec, block: Block, numerics: Numerics, several:
     t = LayerTape(numerics)
     x = t.value("layer input", "T", model.hidden_size, numerics.stream, False)
     y = write_layer(t, x, block, model, several)
-    return t.profile(x, y, None).forgetful
+    return profile(t, x, y, None).forgetful
 
 
 def beside(model: ModelSpec, numerics: Numerics) -> tuple[Amount, ...]:

@@ -15,7 +15,8 @@ from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.linear import linear
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.numerics import Numerics
-from vram_advisor.memory.tape import Profile, Value
+from vram_advisor.memory.play import Profile, profile
+from vram_advisor.memory.tape import Value
 from vram_advisor.units.grid import Number, ceil_div, largest, power_of_two, smallest, where
 
 
@@ -55,7 +56,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
         # An encoder is trained with a head of a few classes: nothing is as wide as the vocabulary.
         loss = tape.record("loss", [hidden], "one", 1, 4)
         tape.drop(hidden)
-        return tape.profile(None, loss, None)
+        return profile(tape, None, loss, None)
     normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:
@@ -64,7 +65,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
         loss_kernel(habits.loss).form, _logits
     )
     loss = write(tape, normed, model, habits)
-    return tape.profile(None, loss, None)
+    return profile(tape, None, loss, None)
 
 
 def loss_rows(model: ModelSpec, loss: str, tokens: Number) -> Number:

@@ -15,7 +15,7 @@ from vram_advisor.memory.blocks import Played, play_block
 from vram_advisor.memory.entry import enter, shared
 from vram_advisor.memory.loss import HeadHabits, head_profile
 from vram_advisor.memory.numerics import Numerics
-from vram_advisor.memory.tape import Moment
+from vram_advisor.memory.play import Moment
 from vram_advisor.units.grid import ceil_div
 
 
