@@ -6,15 +6,13 @@ import struct
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from done import Command, Done
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from vram_advisor.cli.app import run
 
 MIB = 2**20
 GIB = 2**30
@@ -34,31 +32,6 @@ CONFIG: dict[str, Any] = {
 }
 LEDGER = "id,source,model,method,meter,measured_bytes,resolution_bytes,second_meter,second_measured_bytes"
 pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What one command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command line in this process."""
-
-    def call(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Done(int(code), captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """``vram-advisor check``: exit codes, what goes to which stream, and sentences for bad input."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from done import Command
 
 from vram_advisor import api
 from vram_advisor.cli import check as check_module
-from vram_advisor.cli.app import run
 from vram_advisor.cli.exit_codes import ExitCode, code_of
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.estimate import Outcome
@@ -18,31 +17,6 @@ from vram_advisor.domain.plan import Plan, Workload
 
 LORA = ("check", "--model", "7b", "--method", "lora")
 ON_5070 = (*LORA, "--gpu", "rtx-5070")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What one command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command line in this process."""
-
-    def call(*arguments: str) -> Done:
-        capfd.readouterr()
-        code = run(arguments)
-        captured = capfd.readouterr()
-        return Done(int(code), captured.out, captured.err)
-
-    return call
 
 
 def with_outcomes(answer: Answer, *outcomes: Outcome) -> Answer:
@@ -174,6 +148,13 @@ def test_a_file_that_is_no_configuration_is_named(command: Command, tmp_path: Pa
     path.write_text("[]")
     done = command("check", "--model", str(path))
     assert done.code == 2 and str(path) in done.err
+
+
+@pytest.mark.parametrize("typed", [("--sequence-length", "1.5"), ("--sequence-length=1.5",), ("--lora-r", "16.0")])
+def test_a_fraction_is_not_rounded_without_a_word(command: Command, typed: tuple[str, ...]) -> None:
+    done = command(*ON_5070, *typed)
+    assert done.code == 2 and done.out == ""
+    assert "should be a whole number." in done.err
 
 
 def test_a_gpu_index_that_is_not_there_is_missing(command: Command) -> None:

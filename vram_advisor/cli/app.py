@@ -51,6 +51,10 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Bad input is a sentence on standard error, never a traceback."""
     try:
+        if list(arguments[:1]) == ["check"]:
+            from vram_advisor.cli.whole_numbers import refuse_fractions
+
+            refuse_fractions(arguments)
         result = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         from vram_advisor.cli.parse_errors import sentence
