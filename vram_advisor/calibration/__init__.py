@@ -1,0 +1,1 @@
+"""Short real runs and traces, and what is learnt from them."""
