@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from vram_advisor.domain.estimate import Estimate
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TracedPhase:
@@ -37,3 +41,33 @@ class Trace:
     def peak(self) -> TracedPhase:
         """The worst phase."""
         return max(self.phases, key=lambda phase: phase.allocated_bytes)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Compared:
+    """One part or phase, by the closed form and by the trace."""
+
+    name: str
+    formula_bytes: int
+    trace_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TraceAnswer:
+    """A trace, and the closed form beside it."""
+
+    model: str
+    source: str
+    """Where the configuration comes from."""
+    workload: Workload
+    plan: Plan
+    """With every choice made."""
+    recipe: Recipe
+    trace: Trace
+    estimate: Estimate | None
+    """The closed form without the workspaces of libraries, which no trace sees; None where it refuses the model."""
+    refused: str | None
+    """Why."""
+    phases: tuple[Compared, ...]
+    components: tuple[Compared, ...]
+    """Parts at the worst phase of the trace."""

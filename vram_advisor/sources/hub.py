@@ -37,10 +37,7 @@ def fetch_model(repo_id: str) -> ModelSpec:
     Honours HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and HF_HOME. Raises BadInput (no such repository, gated, no config),
     Missing (no network and not in the cache, ``huggingface_hub`` not installed), NotModelled.
     """
-    try:
-        import huggingface_hub  # noqa: F401
-    except ImportError:
-        raise Missing(f"{repo_id} is on the hub, which needs huggingface_hub: pip install huggingface_hub") from None
+    require_library(repo_id)
     with quiet():
         weights = ask_hub(repo_id)
         file = cached_config(repo_id) if weights is None else download_config(repo_id)
@@ -49,6 +46,21 @@ def fetch_model(repo_id: str) -> ModelSpec:
     if weights is None:
         return replace(model, source=source + ", from the local cache")
     return replace(model, stored_bytes=weights.stored_bytes, parameters_published=weights.parameters, source=source)
+
+
+def fetch_config(repo_id: str) -> Path:
+    """The ``config.json`` of a repository, from the hub or the local cache. Raises as ``fetch_model``."""
+    require_library(repo_id)
+    with quiet():
+        return cached_config(repo_id) if ask_hub(repo_id) is None else download_config(repo_id)
+
+
+def require_library(repo_id: str) -> None:
+    """Raises Missing where ``huggingface_hub`` is not installed."""
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError:
+        raise Missing(f"{repo_id} is on the hub, which needs huggingface_hub: pip install huggingface_hub") from None
 
 
 def ask_hub(repo_id: str) -> HubWeights | None:
