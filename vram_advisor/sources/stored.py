@@ -1,24 +1,10 @@
 """A checkpoint as it lies on disk: names, dtypes, shapes, bytes."""
 
 from dataclasses import dataclass
-from math import prod
 
+from vram_advisor.domain.stored_tensor import StoredTensor
 
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
-    """One tensor of a checkpoint."""
-
-    name: str
-    dtype: str
-    """As the file writes it (BF16, F32, U8 ...)."""
-    shape: tuple[int, ...]
-    nbytes: int
-    """Bytes in the file [B]."""
-
-    @property
-    def numel(self) -> int:
-        """Elements; of a packed dtype (U8, I32) the containers."""
-        return prod(self.shape)
+__all__ = ["Checkpoint", "StoredTensor"]
 
 
 @dataclass(frozen=True, slots=True)
