@@ -62,6 +62,6 @@ def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     try:
         root = psutil.Process(process.pid)
         root.suspend()
-        return root.children(recursive=True)
+        return list(root.children(recursive=True))
     except psutil.Error:
         return []
