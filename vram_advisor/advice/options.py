@@ -69,3 +69,20 @@ def recommend(options: Sequence[Option]) -> int | None:
     """The best option that fits, else one that fits tightly, else none. Options are ordered best first."""
     ranked = [(RANK[o.verdict.outcome], i) for i, o in enumerate(options) if o.verdict.outcome in RANK]
     return min(ranked)[1] if ranked else None
+
+
+def smaller_quantizations(plan: Plan) -> tuple[tuple[str, str, float], ...]:
+    """Formats of fewer bits that the runtime serves: name, what it is called, what the result loses."""
+    bits = quantization(plan.quantization).bits
+    eight, four = ("fp8", "awq_int4") if plan.runtime == "vllm" else ("int8", "nf4_double")
+    rows = ((eight, 8, "weights in 8 bits", 1.0), (four, 4, "weights in 4 bits", 2.0))
+    return tuple((name, title, lost) for name, width, title, lost in rows if width < bits)
+
+
+def smaller_caches(plan: Plan) -> tuple[tuple[str, str, float], ...]:
+    """Types of fewer bits that the runtime keeps its cache in: name, what it is called, what the result loses."""
+    if plan.cache_type_k not in (None, "fp16", "bf16"):
+        return ()
+    if plan.runtime == "vllm":
+        return (("fp8", "KV cache in 8 bits", 0.5),)
+    return (("int8", "KV cache in 8 bits", 0.5), ("int4", "KV cache in 4 bits", 1.5))

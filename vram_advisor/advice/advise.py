@@ -1,0 +1,180 @@
+"""What would make it fit: moves estimated together, ranked, with what they save, cost and allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
+from vram_advisor.advice.reach import bound, bounds
+from vram_advisor.advice.search import Moves, Tried, quality_of, search, tier_of
+from vram_advisor.advice.verdict import judge
+from vram_advisor.domain.advice import Advice, AdviceAnswer, Change, Move
+from vram_advisor.domain.answer import Option
+from vram_advisor.domain.coefficients import Coefficients
+from vram_advisor.domain.estimate import Estimate, Verdict
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.tensors import count_parameters
+from vram_advisor.memory.estimate import estimate
+from vram_advisor.units.errors import AdvisorError
+
+Seconds = Callable[[ModelSpec, Workload, Plan], float]
+"""Time for one token of the work on the card [s]."""
+SHOWN = 5
+"""Advices of one answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Applied:
+    """A plan with moves applied, and what it needs."""
+
+    model: ModelSpec
+    workload: Workload
+    plan: Plan
+    estimate: Estimate
+    verdict: Verdict
+
+
+class Desk:
+    """Everything that one question about one card is answered with; estimates are kept."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        device: Device,
+        coefficients: Coefficients,
+        seconds: Seconds,
+        models: Sequence[ModelSpec] = (),
+    ) -> None:
+        self.setting, self.device, self.coefficients, self.seconds = setting, device, coefficients, seconds
+        self.models = {model.id: model for model in (*models, setting.model)}
+        self.kept: dict[Moves, Applied | None] = {}
+
+    def apply(self, moves: Moves) -> Applied | None:
+        """The plan with moves applied, estimated; None where it cannot run."""
+        if moves not in self.kept:
+            try:
+                self.kept[moves] = self._applied(moves)
+            except AdvisorError:
+                self.kept[moves] = None
+        return self.kept[moves]
+
+    def _applied(self, moves: Moves) -> Applied:
+        model, workload, plan = self.setting.model, self.setting.workload, self.setting.plan
+        for move in moves:
+            for change in move.changes:
+                if change.field == "model":
+                    model = self.models[change.after]
+                elif change.field in WORKLOAD_FIELDS:
+                    workload = replace(workload, **{change.field: change.after})
+                else:
+                    plan = replace(plan, **{change.field: change.after})
+        found = estimate(model, workload, plan, recipe(plan.recipe), self.device, self.coefficients)
+        return Applied(model, workload, found.plan, found.estimate, judge(found.estimate, self.device))
+
+    def attempt(self, moves: Moves) -> Tried | None:
+        """What the search sees of a set of moves."""
+        applied = self.apply(moves)
+        if applied is None:
+            return None
+        need = applied.estimate
+        beyond = need.minimum_mean - need.peak.allocated_bytes.mid
+        phases = tuple(phase.allocated_bytes + beyond for phase in need.phases)
+        seconds = self.seconds(applied.model, applied.workload, applied.plan)
+        return Tried(phases, applied.verdict.probability or 0.0, seconds)
+
+
+def advise(desk: Desk) -> AdviceAnswer:
+    """The best ways to make it fit, and how far the card goes.
+
+    Raises:
+        AdvisorError: the plan as asked cannot be estimated.
+    """
+    setting, device = desk.setting, desk.device
+    asked = desk._applied(())
+    desk.kept[()] = asked
+    levers = [*all_moves(setting), *_smaller_models(desk)]
+    result = search(levers, desk.attempt, float(device.free_bytes))
+    advices = [_advice(desk, asked, found.moves, found.reasons) for found in result.found if found.moves]
+    front = [moves for moves in _front(result.tried) if moves]
+    option = Option("as asked", setting.plan, recipe(setting.plan.recipe), asked.estimate, asked.verdict)
+    fits = asked.verdict.outcome == "fits"
+    return AdviceAnswer(
+        asked=option,
+        model=setting.model,
+        workload=setting.workload,
+        device=device,
+        advices=tuple(advices[:SHOWN]),
+        front=tuple(_advice(desk, asked, moves, ()) for moves in front),
+        bounds=bounds(setting.model, setting.workload, setting.plan, device, desk.coefficients) if fits else (),
+        looked_at=len(result.tried),
+        notes=(),
+    )
+
+
+def _smaller_models(desk: Desk) -> list[tuple[Move, ...]]:
+    """Another model of the family, the largest first."""
+    now = desk.setting.model
+    count = count_parameters(now)
+    smaller = sorted(
+        (m for m in desk.models.values() if m.id != now.id and count_parameters(m) < count),
+        key=lambda m: -count_parameters(m),
+    )
+    moves = tuple(
+        Move(
+            "model", f"{model.id} instead of {now.id}", (Change("model", now.id, model.id),), "another",
+            12.0 * (1 - count_parameters(model) / count), "a smaller model", "",
+        )
+        for model in smaller
+    )  # fmt: skip
+    return [moves] if moves else []
+
+
+def _advice(desk: Desk, asked: Applied, moves: Moves, reasons: tuple[str, ...]) -> Advice:
+    applied = desk.apply(moves)
+    assert applied is not None
+    before, setting = asked.estimate, desk.setting
+    time = desk.seconds(applied.model, applied.workload, applied.plan) / desk.seconds(
+        setting.model, setting.workload, setting.plan
+    )
+    return Advice(
+        moves=moves,
+        model=applied.model,
+        workload=applied.workload,
+        plan=applied.plan,
+        estimate=applied.estimate,
+        verdict=applied.verdict,
+        saved_bytes=int(before.minimum_mean - applied.estimate.minimum_mean),
+        relative_time=time,
+        tier=tier_of(moves),
+        quality=quality_of(moves),
+        peak_before=before.peak.phase,
+        peak_after=applied.estimate.peak.phase,
+        reasons=reasons,
+        then=_then(desk, applied) if applied.verdict.outcome == "fits" else (),
+    )
+
+
+def _then(desk: Desk, applied: Applied) -> tuple[str, ...]:
+    """What the room that is left allows."""
+    said = []
+    for field, words in (("micro_batch_size", "batch"), ("sequence_length", "sequence length")):
+        if not applied.workload.trains:
+            continue
+        found = bound(applied.model, applied.workload, applied.plan, desk.device, desk.coefficients, field)
+        if found.largest > found.asked:
+            said.append(f"{words} {found.asked:,} → {found.largest:,}")
+    return tuple(said)
+
+
+def _front(tried: dict[Moves, Tried]) -> list[Moves]:
+    """Sets that nothing else beats in memory, time and quality at once, least memory first."""
+    points = sorted((max(t.phases), t.time, quality_of(moves), i, moves) for i, (moves, t) in enumerate(tried.items()))
+    kept: list[tuple[float, float, float, Moves]] = []
+    for need, time, quality, _, moves in points:
+        if not any(t <= time and q <= quality for _, t, q, _ in kept):
+            kept.append((need, time, quality, moves))
+    return [moves for *_, moves in kept]

@@ -1,0 +1,109 @@
+"""How far a card goes: the largest value of one field that still fits, everything else as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from vram_advisor.advice.verdict import FITS, probability_of_fit
+from vram_advisor.domain.advice import Bound
+from vram_advisor.domain.coefficients import Coefficients
+from vram_advisor.domain.estimate import Estimate
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import recipe
+from vram_advisor.memory.estimate import estimate
+from vram_advisor.units.bytes import gib
+from vram_advisor.units.errors import AdvisorError
+
+TRAINING_FIELDS = ("sequence_length", "micro_batch_size", "lora_r")
+INFERENCE_FIELDS = ("context_length", "num_sequences")
+GRAIN = {"sequence_length": 64, "context_length": 256}
+"""Steps in which a field is searched; 1 where it is not named."""
+FURTHEST = {
+    "sequence_length": 1 << 20,
+    "context_length": 1 << 22,
+    "micro_batch_size": 4096,
+    "lora_r": 1024,
+    "num_sequences": 1 << 16,
+}
+"""Where the search ends: beyond it nothing is asked."""
+
+
+def fits(found: Estimate, device: Device) -> bool:
+    """Whether an estimate fits the free memory of the card."""
+    free = device.free_bytes if found.share_bytes is None else min(found.share_bytes, device.free_bytes)
+    return probability_of_fit(found.minimum_mean, found.minimum_sd, free, device.free_sd_bytes) >= FITS
+
+
+def with_field(workload: Workload, plan: Plan, field: str, number: int) -> tuple[Workload, Plan]:
+    """Workload and plan with one field set."""
+    change: dict[str, Any] = {field: number}
+    if hasattr(workload, field):
+        return replace(workload, **change), plan
+    return workload, replace(plan, **change)
+
+
+def largest(able: Callable[[int], bool], grain: int, furthest: int) -> int:
+    """The largest multiple of ``grain`` up to ``furthest`` that is able; 0 where none is. More needs more memory."""
+    low, high = 0, 1
+    while high * grain <= furthest and able(high * grain):
+        low, high = high, high * 2
+    high = min(high, furthest // grain + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if able(middle * grain):
+            low = middle
+        else:
+            high = middle
+    return low * grain
+
+
+def bounds(
+    model: ModelSpec, workload: Workload, plan: Plan, device: Device, coefficients: Coefficients
+) -> tuple[Bound, ...]:
+    """The longest sequence, the largest batch and so on that fit this card."""
+    fields = TRAINING_FIELDS if workload.trains else INFERENCE_FIELDS
+    found = []
+    for field in fields:
+        if field == "lora_r" and workload.method == "full":
+            continue
+        found.append(bound(model, workload, plan, device, coefficients, field))
+    return tuple(found)
+
+
+def bound(
+    model: ModelSpec, workload: Workload, plan: Plan, device: Device, coefficients: Coefficients, field: str
+) -> Bound:
+    """How far one field goes on the card, and what one step more would need."""
+    habits = recipe(plan.recipe)
+
+    def at(number: int) -> Estimate:
+        asked, pulled = with_field(workload, plan, field, number)
+        return estimate(model, asked, pulled, habits, device, coefficients).estimate
+
+    def able(number: int) -> bool:
+        try:
+            return fits(at(number), device)
+        except AdvisorError:
+            return False
+
+    grain, furthest = GRAIN.get(field, 1), FURTHEST[field]
+    if field in ("sequence_length", "context_length") and model.max_position_embeddings:
+        furthest = min(furthest, model.max_position_embeddings)
+    most = largest(able, grain, furthest)
+    before = getattr(workload if hasattr(workload, field) else plan, field)
+    return Bound(field, before, most, _next(at, most, grain, furthest, device))
+
+
+def _next(at: Callable[[int], Estimate], most: int, grain: int, furthest: int, device: Device) -> str:
+    if most + grain > furthest:
+        return "as far as the model goes" if grain > 1 else "as far as was looked"
+    after = most + grain if grain == 1 or most < 16 * grain else most + most // 8 // grain * grain
+    try:
+        need = at(after).minimum_mean
+    except AdvisorError as error:
+        return str(error)
+    return f"{after:,} would need {gib(need)} of {gib(device.free_bytes)} free"

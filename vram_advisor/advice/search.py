@@ -1,0 +1,199 @@
+"""The cheapest set of moves that fits, by three measures of cheap, and the front of all plans that were looked at.
+
+Moves of one lever exclude each other. Small spaces are walked whole; of larger ones every set of up to three moves, in
+the order of its cost, leaving out those that the savings of single moves say cannot fit; where none of them does, more
+moves are added until one fits and those that were not needed are taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from math import log, prod
+
+from vram_advisor.advice.verdict import FITS
+from vram_advisor.domain.advice import TIERS, Move, Tier
+
+WHOLE = 400
+"""Sets of moves up to which a space is walked whole."""
+AT_ONCE = 3
+"""Most moves of one set in a larger space: a list of more is no advice but another plan."""
+TRUST = 0.6
+"""Part of what a set is short by the savings of its single moves that may still come from moves that help each other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Tried:
+    """What an estimate says of a set of moves."""
+
+    phases: tuple[float, ...]
+    """Need of each phase [B]; the largest is the need."""
+    probability: float
+    """That it fits."""
+    time: float
+    """For the same work, in any unit."""
+
+
+Moves = tuple[Move, ...]
+Try = Callable[[Moves], Tried | None]
+"""Estimate a set of moves; None where it cannot run."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Found:
+    """A set of moves that fits, and what it was the best at."""
+
+    moves: Moves
+    tried: Tried
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Result:
+    """The best sets, and everything that was tried."""
+
+    found: tuple[Found, ...]
+    tried: dict[Moves, Tried]
+
+
+def tier_of(moves: Iterable[Move]) -> Tier:
+    """The furthest tier of a set of moves."""
+    return TIERS[max((TIERS.index(move.tier) for move in moves), default=0)]
+
+
+def quality_of(moves: Iterable[Move]) -> float:
+    """What a set of moves takes from the result."""
+    return sum(move.quality for move in moves)
+
+
+def compatible(moves: Moves) -> bool:
+    """Whether no two moves change the same field."""
+    fields = [change.field for move in moves for change in move.changes]
+    return len(fields) == len(set(fields))
+
+
+def search(levers: Sequence[Sequence[Move]], attempt: Try, room: float, probability: float = FITS) -> Result:
+    """The best sets of moves that fit.
+
+    Args:
+        levers: for each lever its moves, which exclude each other.
+        attempt: estimates a set of moves.
+        room: memory that is free [B].
+        probability: of fitting that a set has to reach.
+    """
+    walk = _Walk(levers, attempt, room, probability)
+    goals = (("smallest change", walk.smallness), ("fastest", walk.slowness), ("best quality", walk.loss))
+    found: dict[Moves, list[str]] = {}
+    for reason, key in goals:
+        best = walk.best(key)
+        if best is not None:
+            found.setdefault(best, []).append(reason)
+    tried = walk.tried
+    return Result(tuple(Found(m, tried[m], tuple(why)) for m, why in found.items()), tried)
+
+
+class _Walk:
+    """One search: what was tried, and the orders in which sets are tried."""
+
+    def __init__(self, levers: Sequence[Sequence[Move]], attempt: Try, room: float, probability: float) -> None:
+        self.levers = [moves for moves in levers if moves]
+        self.attempt, self.room, self.probability = attempt, room, probability
+        self.asked: dict[Moves, Tried | None] = {}
+        self.base = self.look(())
+        self.whole = prod(len(moves) + 1 for moves in self.levers) <= WHOLE
+        self.sets = [moves for moves in self._sets() if compatible(moves)]
+        if not self.whole:
+            # What single moves save and cost stands for what they do together.
+            for moves in self.levers:
+                for move in moves:
+                    self.look((move,))
+
+    @property
+    def tried(self) -> dict[Moves, Tried]:
+        """Everything that was tried and can run."""
+        return {moves: tried for moves, tried in self.asked.items() if tried is not None}
+
+    def look(self, moves: Moves) -> Tried | None:
+        if moves not in self.asked:
+            self.asked[moves] = self.attempt(moves)
+        return self.asked[moves]
+
+    def _sets(self) -> Iterator[Moves]:
+        if self.whole:
+            choices = [(None, *moves) for moves in self.levers]
+            for chosen in product(*choices):
+                yield tuple(move for move in chosen if move is not None)
+            return
+        for count in range(AT_ONCE + 1):
+            for some in combinations(self.levers, count):
+                yield from product(*some)
+
+    def time(self, moves: Moves) -> float:
+        """Relative time: estimated where it is known, else the product of what single moves cost."""
+        if self.whole or moves in self.asked:
+            tried = self.look(moves)
+            return tried.time if tried else float("inf")
+        base = self.base.time if self.base else 1.0
+        factors = [single.time / base for move in moves if (single := self.asked.get((move,)))]
+        return base * prod(factors)
+
+    def smallness(self, moves: Moves) -> tuple[float, ...]:
+        """Order of the smallest change: near tiers first, few moves, then what they cost."""
+        return (TIERS.index(tier_of(moves)), len(moves), quality_of(moves), log(max(self.time(moves), 1e-12)))
+
+    def slowness(self, moves: Moves) -> tuple[float, ...]:
+        """Order of speed, within the same model."""
+        return (TIERS.index(tier_of(moves)) > 1, self.time(moves), quality_of(moves), len(moves))
+
+    def loss(self, moves: Moves) -> tuple[float, ...]:
+        """Order of what is left of the result."""
+        return (quality_of(moves), TIERS.index(tier_of(moves)), self.time(moves), len(moves))
+
+    def best(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
+        """The first set that fits, in the order of a key."""
+        for moves in sorted(self.sets, key=key):
+            if self.hopeless(moves):
+                continue
+            tried = self.look(moves)
+            if tried is not None and tried.probability >= self.probability:
+                return moves
+        return None if self.whole else self.gather(key)
+
+    def hopeless(self, moves: Moves) -> bool:
+        """Whether single savings say clearly that the set cannot fit."""
+        if self.whole or len(moves) < 2 or moves in self.asked or self.base is None:
+            return False
+        singles = [self.asked.get((move,)) for move in moves]
+        if any(single is None for single in singles):
+            return True
+        left = list(self.base.phases)
+        for single in singles:
+            assert single is not None
+            left = [now - (b - s) for now, b, s in zip(left, self.base.phases, single.phases, strict=True)]
+        need, most = max(left), max(self.base.phases)
+        return need > self.room + TRUST * (most - need)
+
+    def gather(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
+        """Moves added one by one, those that save most first, until they fit; then those that are not needed go."""
+        chosen: Moves = ()
+        while (tried := self.look(chosen)) is None or tried.probability < self.probability:
+            longer = [
+                (*chosen, move)
+                for moves in self.levers
+                for move in moves
+                if not set(moves) & set(chosen) and compatible((*chosen, move))
+            ]
+            able = [(moves, t) for moves in longer if (t := self.look(moves)) is not None]
+            if not able:
+                return None
+            best, most = min(able, key=lambda pair: max(pair[1].phases))
+            if tried is not None and max(most.phases) >= max(tried.phases):
+                return None
+            chosen = best
+        for move in sorted(chosen, key=lambda m: key((m,)), reverse=True):
+            without = tuple(m for m in chosen if m is not move)
+            tried = self.look(without)
+            if tried is not None and tried.probability >= self.probability:
+                chosen = without
+        return chosen
