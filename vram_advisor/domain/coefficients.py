@@ -4,6 +4,9 @@ Counted bytes never come from here. Calibration returns another record of the sa
 """
 
 from dataclasses import dataclass
+from math import hypot
+
+from vram_advisor.units.bytes import MIB
 
 _SLACK = "fitted on single- and multi-GPU fine-tunes, one source left out in turn: docs/method.md, allocator"
 
@@ -27,9 +30,23 @@ class Coefficients:
     )
     context_per_sm: Coefficient = Coefficient(3.57, 0.0, "MiB per multiprocessor", "same fit")
     cublas_workspace: Coefficient = Coefficient(
-        8_519_680, 0.0, "B per thread", "torch ATen/cuda/CublasHandlePool.cpp :4096:2:16:8"
+        8_519_680,
+        12 * MIB,
+        "B per thread",
+        "torch ATen/cuda/CublasHandlePool.cpp :4096:2:16:8; spread: versions differ",
     )
-    cublas_workspace_hopper: Coefficient = Coefficient(33_554_432, 0.0, "B per thread", "same, compute capability 9.0")
+    cublas_workspace_hopper: Coefficient = Coefficient(
+        33_554_432, 12 * MIB, "B per thread", "same, compute capability 9.0"
+    )
+    activation_scale: Coefficient = Coefficient(
+        1.0, 0.06, "factor on what grows with the tokens of a step", "recipes that were read in source: 3 to 8 %"
+    )
+    reserved_scale: Coefficient = Coefficient(
+        1.0, 0.063, "factor on reserved memory", "the part of reserved_sd that runs of one stack have in common"
+    )
+    throughput_efficiency: Coefficient = Coefficient(
+        1.0, 0.3, "factor on the nominal speed", "published steps of one method differ by a third between machines"
+    )
     slack_loss: Coefficient = Coefficient(0.26, 0.0, "B per byte of logits and loss", _SLACK)
     slack_fused_loss: Coefficient = Coefficient(0.73, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
     slack_layer: Coefficient = Coefficient(0.54, 0.0, "B per byte of the working set of a layer", _SLACK)
@@ -49,7 +66,24 @@ class Coefficients:
     minimum_sd: Coefficient = Coefficient(
         0.03, 0.0, "relative sd of the minimum to run", "published boundaries of out-of-memory"
     )
+    learnt: frozenset[str] = frozenset()
+    """Names of the coefficients that measurements corrected; the spread of all others is that of the evidence."""
     source: str = "nominal"
 
 
 NOMINAL = Coefficients()
+
+
+def narrowed(nominal: float, residual: float, sd: float, correction: float) -> float:
+    """Spread of a figure whose coefficient was measured; all four in the unit of the figure.
+
+    What a coefficient cannot learn stays. The spread is no wider than the nominal one, unless the correction itself
+    says that the nominal figure is not to be trusted.
+
+    Args:
+        nominal: standard deviation without a measurement.
+        residual: what stays of it however often is measured.
+        sd: standard deviation of the learnt coefficient.
+        correction: by how much the measurement moved the figure.
+    """
+    return min(hypot(residual, sd), hypot(nominal, correction))

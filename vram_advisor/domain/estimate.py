@@ -44,6 +44,7 @@ class Component:
     kind: str
     label: str
     nbytes: int
+    """Negative only for a correction."""
     amounts: tuple[Amount, ...]
     """What they are the sum of."""
     values: tuple[int, ...]
@@ -56,7 +57,8 @@ class Component:
     @property
     def bytes(self) -> Interval:
         """90 % interval [B]."""
-        return Interval(max(0, int(self.nbytes - 1.645 * self.sd)), self.nbytes, int(self.nbytes + 1.645 * self.sd))
+        low = int(self.nbytes - 1.645 * self.sd)
+        return Interval(max(min(0, self.nbytes), low), self.nbytes, int(self.nbytes + 1.645 * self.sd))
 
     @property
     def formula(self) -> str:

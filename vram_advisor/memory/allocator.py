@@ -7,13 +7,16 @@ themselves; under pressure the allocator gives cached blocks back, so slack is w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from vram_advisor.domain.coefficients import Coefficients
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients, narrowed
 from vram_advisor.units.bytes import GIB
 
 FIXED_SHARE = 0.01
 """Part of the allocated bytes that rounding always costs."""
+COMMON_SHARE = 0.9
+"""Most of the spread of reserved memory that one factor for a stack can explain; the rest changes with the workload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ def slack(allocated: int, humps: Humps, k: Coefficients) -> Slack:
         return Slack(allocated * k.slack_expandable.value, k.slack_expandable.sd)
     nbytes = sum(getattr(k, name).value * size for name, size in causes(humps).items())
     return Slack(nbytes, (k.reserved_sd_varied if humps.varied else k.reserved_sd).value)
+
+
+def reserved_spread(found: Slack, k: Coefficients) -> float:
+    """Relative spread of reserved beside that of allocated bytes; of other options and lengths part of it stays."""
+    scale = k.reserved_scale
+    if "reserved_scale" not in k.learnt:
+        return found.relative_sd
+    common = min(NOMINAL.reserved_scale.sd, COMMON_SHARE * found.relative_sd)
+    residual = math.sqrt(found.relative_sd**2 - common**2)
+    return narrowed(found.relative_sd, residual, scale.sd, scale.value - 1)
 
 
 def unavoidable(humps: Humps) -> float:

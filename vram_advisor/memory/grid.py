@@ -11,6 +11,7 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory.correction import correction, growing, growing_amounts, parts_per_million
 from vram_advisor.memory.overhead import workspace_bytes
 from vram_advisor.memory.resident import ALL, STEP, residents
 from vram_advisor.memory.setup import set_up
@@ -51,13 +52,23 @@ def training_grid(
     few = compile_step(variant(setup.key, dequantize=False, one_sequence=False))
     many = compile_step(variant(setup.key, dequantize=True, one_sequence=False))
     single = compile_step(variant(setup.key, dequantize=True, one_sequence=True))
+    ppm, shared_growing = parts_per_million(coefficients), growing_amounts(many.shared, values)
+
+    def largest_moment(step: Step, phase: str) -> Any:
+        moments = [candidate.total for candidate in step.candidates[phase]]
+        if not ppm:
+            return largest(*(evaluate(total, values) for total in moments))
+        return largest(
+            *(evaluate(total, values) + correction(growing(total, values) + shared_growing, ppm) for total in moments)
+        )
+
     phases: Any = dict(resident.by_phase)
     for phase in (*STEP, "evaluation"):
-        nbytes = _phase(many, phase, values)
+        nbytes = largest_moment(many, phase)
         if single is not many:
-            nbytes = where(batch == 1, _phase(single, phase, values), nbytes)
+            nbytes = where(batch == 1, largest_moment(single, phase), nbytes)
         if few is not many:
-            nbytes = where(values[2] > FUSED_ROWS, nbytes, _phase(few, phase, values))
+            nbytes = where(values[2] > FUSED_ROWS, nbytes, largest_moment(few, phase))
         phases[phase] = phases[phase] + nbytes + sum(a.nbytes(values) for a in many.shared)
     return Grid(phases, largest(*(phases[phase] for phase in ALL)))
 
@@ -65,7 +76,3 @@ def training_grid(
 def replace_size(workload: Workload) -> Workload:
     """The workload with batch and length 1: they are the axes of a grid."""
     return replace(workload, micro_batch_size=1, sequence_length=1)
-
-
-def _phase(step: Step, phase: str, values: tuple[Any, ...]) -> Any:
-    return largest(*(evaluate(candidate.total, values) for candidate in step.candidates[phase]))

@@ -15,9 +15,17 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.memory.allocator import Humps
+from vram_advisor.memory.correction import (
+    correction,
+    correction_components,
+    growing,
+    growing_amounts,
+    measured_sd,
+    parts_per_million,
+)
 from vram_advisor.memory.loss import loss_rows
 from vram_advisor.memory.numbers import four_numbers
-from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
+from vram_advisor.memory.overhead import communication_bytes, workspace_bytes, workspace_sd
 from vram_advisor.memory.resident import AFTER, ALL, LAYERS, STEP, residents
 from vram_advisor.memory.scores import written_out
 from vram_advisor.memory.setup import Setup, notes, set_up
@@ -70,11 +78,23 @@ def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool =
     return key if n is key.numerics and head is key.head else replace(key, numerics=n, head=head)
 
 
-def worst(step: Step, phase: str, values: tuple[Any, ...]) -> tuple[int, Candidate]:
-    """The largest moment of a phase [B]."""
+def worst(
+    step: Step, phase: str, values: tuple[Any, ...], ppm: int = 0, shared_growing: int = 0
+) -> tuple[int, Candidate]:
+    """The largest moment of a phase [B].
+
+    Args:
+        step: the moments.
+        phase: the phase.
+        values: the workload.
+        ppm: correction of what grows with the tokens, in millionths.
+        shared_growing: what of ``step.shared`` does, to be corrected with it [B].
+    """
     best, found = -1, None
     for candidate in step.candidates[phase]:
         nbytes = evaluate(candidate.total, values)
+        if ppm:
+            nbytes += correction(growing(candidate.total, values) + shared_growing, ppm)
         if nbytes > best:
             best, found = nbytes, candidate
     assert found is not None
@@ -102,9 +122,13 @@ def estimate_training(
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
     shared = sum(a.nbytes(values) for a in step.shared)
     totals = dict(resident.by_phase)
+    ppm = parts_per_million(coefficients)
+    shared_growing = growing_amounts(step.shared, values)
+    grown: dict[Phase, int] = {}
     chosen: dict[str, Candidate] = {}
-    for phase in STEP + ("evaluation",):
-        nbytes, chosen[phase] = worst(step, phase, values)
+    for phase in (*STEP, "evaluation"):
+        nbytes, chosen[phase] = worst(step, phase, values, ppm, shared_growing)
+        grown[phase] = growing(chosen[phase].total, values) + shared_growing
         totals[phase] += nbytes + shared
     phases = tuple(PhasePeak(phase, totals[phase]) for phase in ALL)
     top = max(phases, key=lambda p: p.allocated_bytes)
@@ -121,11 +145,18 @@ def estimate_training(
         )
     )
     components += dynamic(chosen, values)
+    components += correction_components(grown, ppm, values)
     numbers = four_numbers(
         top,
         resident.by_phase[top.phase],
         humps(setup, components, totals, resident.by_phase, top.phase),
-        relative_sd(setup),
+        measured_sd(
+            setup.recipe.activation_sd,
+            top.allocated_bytes,
+            grown.get(top.phase, 0),
+            workspace_sd(device, coefficients, 2),
+            coefficients,
+        ),
         device,
         coefficients,
         communication_bytes(plan),
@@ -186,11 +217,6 @@ def humps(
         varied=setup.workload.lengths == "varied",
         expandable=setup.plan.expandable_segments,
     )
-
-
-def relative_sd(setup: Setup) -> float:
-    """Spread of the allocated bytes that the evidence for the recipe leaves."""
-    return setup.recipe.activation_sd
 
 
 def offloaded(setup: Setup, values: tuple[int, ...]) -> int:
