@@ -1,0 +1,45 @@
+"""Borders of the phases of a training step, as the step tells them to whoever observes it."""
+
+from typing import Protocol
+
+from vram_advisor.domain.estimate import Phase
+
+PHASES: tuple[Phase, ...] = (
+    "forward", "loss_forward", "loss_backward", "backward_first", "backward_last", "clip", "optimizer_step",
+)  # fmt: skip
+"""Phases of a step that runs, in order."""
+BACKWARD_MIDDLE = "backward_middle"
+"""Border of the backward pass of layers between the last and the first; ``by_phase`` says where they count."""
+
+
+class Observer(Protocol):
+    """Whoever measures a step."""
+
+    def enter(self, phase: str) -> None:
+        """A border is passed: what was entered before ends here.
+
+        The names are those of ``PHASES`` and ``BACKWARD_MIDDLE``. One may follow itself: once per layer (``forward``,
+        ``BACKWARD_MIDDLE``), once per micro batch. ``forward`` begins with the embedding and the first layer;
+        ``loss_forward`` where the last layer ends; ``backward_first`` where the gradient of the last layer's output is
+        there, ``backward_last`` where that of the first layer's is, and it goes on to the end of the backward pass.
+        Borders of layers without a gradient are left out, and so are those of clipping where the stack does not clip.
+        The call comes from the thread that runs the pass.
+        """
+
+
+def by_phase(peaks: dict[str, int]) -> dict[str, int]:
+    """Peaks [B] by border as peaks by phase.
+
+    What the layers in the middle find lies between what the two ends find, since it is linear in their position (the
+    saved tensors fall, the gradients grow). So they count only where they are above both ends, which needs layers of
+    several kinds, and then in the phase of the higher end.
+    """
+    phases: dict[str, int] = {phase: peaks[phase] for phase in PHASES if phase in peaks}
+    middle = peaks.get(BACKWARD_MIDDLE, 0)
+    ends = [phase for phase in ("backward_first", "backward_last") if phase in phases]
+    if ends:
+        higher = max(ends, key=phases.__getitem__)
+        phases[higher] = max(phases[higher], middle)
+    elif middle:
+        phases["backward_first"] = middle
+    return phases
