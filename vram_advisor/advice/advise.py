@@ -33,7 +33,9 @@ class Applied:
 
     model: ModelSpec
     workload: Workload
+    asked: Plan
     plan: Plan
+    """With every choice made."""
     estimate: Estimate
     verdict: Verdict
 
@@ -63,7 +65,7 @@ class Desk:
         return self.kept[moves]
 
     def _applied(self, moves: Moves) -> Applied:
-        model, workload, plan = self.setting.model, self.setting.workload, self.setting.plan
+        model, workload, plan = self.setting.model, self.setting.workload, self.setting.asked
         for move in moves:
             for change in move.changes:
                 if change.field == "model":
@@ -73,7 +75,7 @@ class Desk:
                 else:
                     plan = replace(plan, **{change.field: change.after})
         found = estimate(model, workload, plan, recipe(plan.recipe), self.device, self.coefficients)
-        return Applied(model, workload, found.plan, found.estimate, judge(found.estimate, self.device))
+        return Applied(model, workload, plan, found.plan, found.estimate, judge(found.estimate, self.device))
 
     def attempt(self, moves: Moves) -> Tried | None:
         """What the search sees of a set of moves."""
@@ -144,6 +146,7 @@ def _advice(desk: Desk, asked: Applied, moves: Moves, reasons: tuple[str, ...]) 
         moves=moves,
         model=applied.model,
         workload=applied.workload,
+        asked=applied.asked,
         plan=applied.plan,
         estimate=applied.estimate,
         verdict=applied.verdict,

@@ -22,11 +22,14 @@ WORKLOAD_FIELDS = frozenset(field.name for field in fields(Workload))
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a lever looks at: the plan as asked, with every choice made."""
+    """What a lever looks at."""
 
     model: ModelSpec
     workload: Workload
+    asked: Plan
+    """The plan as asked: moves change this one."""
     plan: Plan
+    """The same with every choice made."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

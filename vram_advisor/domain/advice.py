@@ -51,7 +51,10 @@ class Advice:
     moves: tuple[Move, ...]
     model: ModelSpec
     workload: Workload
+    asked: Plan
+    """What a person asks for it with."""
     plan: Plan
+    """The same with every choice made."""
     estimate: Estimate
     verdict: Verdict
     saved_bytes: int

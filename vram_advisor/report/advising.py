@@ -1,0 +1,149 @@
+"""Advice for a terminal: what would make it fit, each with its saving, its price and what it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vram_advisor.domain.estimate import PHASE_TITLES
+from vram_advisor.report.bar import PHASE_NAMES
+from vram_advisor.report.command import command_line
+from vram_advisor.report.layout import BLANK, NBSP, Column, Line, indented, line, table, wrapped
+from vram_advisor.report.look import Look
+from vram_advisor.report.sizes import percent
+from vram_advisor.report.words import METHODS
+from vram_advisor.units.bytes import GIB, gib
+
+if TYPE_CHECKING:
+    from vram_advisor.domain.advice import Advice, AdviceAnswer
+
+WIDEST = 110
+BAR = 24
+"""Cells of the bars that compare needs."""
+FRONT = 8
+"""Rows of the front that are shown."""
+FIELD_TITLES = {
+    "sequence_length": "sequence length",
+    "micro_batch_size": "micro batch",
+    "lora_r": "rank",
+    "context_length": "context length",
+    "num_sequences": "sequences at once",
+}
+SAME = 0.02
+"""Times that differ by less are called the same."""
+
+
+def advice_lines(answer: AdviceAnswer, look: Look, width: int) -> Iterator[Line]:
+    """The advice from top to bottom, best first."""
+    width = min(width, WIDEST)
+    asked, device = answer.asked, answer.device
+    where = f" on {device.name}" if device is not None else ""
+    yield from wrapped(line(f"{answer.model.id}, {METHODS[answer.workload.method]}{where}", "bold"), width)
+    yield BLANK
+    outcome = asked.verdict.outcome
+    yield from wrapped(((outcome.upper(), f"bold {outcome}"), (f"  {asked.verdict.reason}", "")), width, hanging=6)
+    for number, advice in enumerate(answer.advices, 1):
+        yield BLANK
+        yield from _advice(number, advice, answer, look, width)
+    if not answer.advices and outcome not in ("fits", "unknown"):
+        yield BLANK
+        yield from wrapped(line("Nothing that is known here makes it fit this card."), width)
+    if answer.bounds:
+        yield BLANK
+        yield line("How far this card goes, all else as it is", "bold")
+        columns = (Column(), Column("asked", "right"), Column("largest", "right"), Column("then", flexible=True))
+        rows = [
+            (
+                line(FIELD_TITLES[b.field]),
+                line(f"{b.asked:,}"),
+                line(f"{b.largest:,}", "bold"),
+                line(b.next_step, "dim"),
+            )
+            for b in answer.bounds
+        ]
+        yield from indented(table(columns, rows, width - 2))
+    if len(answer.front) > 1:
+        yield BLANK
+        yield line("No plan that was looked at beats these in memory, time and quality at once", "bold")
+        yield from indented(_front(answer, width - 2))
+    for note in answer.notes:
+        yield from wrapped(line(f"- {note}", "dim"), width, hanging=2)
+
+
+def _advice(number: int, advice: Advice, answer: AdviceAnswer, look: Look, width: int) -> Iterator[Line]:
+    reasons = f" ({', '.join(advice.reasons)})" if advice.reasons else ""
+    heading = " + ".join(move.title for move in advice.moves)
+    yield from wrapped(((f"{number}. {heading}", "bold"), (reasons, "dim")), width, hanging=3)
+    yield from indented(_bars(advice, answer, look), 3)
+    sentences = [_memory(advice), _time(advice), _peak(advice)]
+    costs = dict.fromkeys(move.cost for move in advice.moves if move.cost)
+    sentences.append(f"Costs: {'; '.join(costs)}." if costs else "")
+    needs = dict.fromkeys(move.needs for move in advice.moves if move.needs)
+    sentences.append(f"Needs: {'; '.join(needs)}." if needs else "")
+    if advice.then:
+        sentences.append(f"Then: {'; or '.join(advice.then)}.")
+    yield from indented(wrapped(line(" ".join(s for s in sentences if s)), width - 3), 3)
+    yield from indented(
+        wrapped(line(command_line(advice.model.id, advice.workload, advice.asked), "dim"), width - 3, 2), 3
+    )
+
+
+def _bars(advice: Advice, answer: AdviceAnswer, look: Look) -> Iterator[Line]:
+    """The need before and after beside what is free."""
+    before, after = answer.asked.estimate.minimum_mean, advice.estimate.minimum_mean
+    free = advice.verdict.free_bytes
+    most = max(before, after, free or 0)
+    rows = [("now", before, answer.asked.verdict.outcome), ("then", after, advice.verdict.outcome)]
+    for name, need, outcome in rows:
+        yield (
+            (f"{name:<5}", "dim"),
+            (look.bar(need / most, BAR).ljust(BAR), outcome),
+            (f" {gib(need)}", ""),
+        )
+    if free is not None:
+        yield ((f"{'free':<5}", "dim"), (look.bar(free / most, BAR).ljust(BAR), "dim"), (f" {gib(free)}", "dim"))
+
+
+def _memory(advice: Advice) -> str:
+    spare = advice.verdict.headroom_bytes
+    left = "" if spare is None else f", {gib(abs(spare))} {'to spare' if spare >= 0 else 'short'}"
+    verb = "Saves" if advice.saved_bytes >= 0 else "Takes"
+    return f"{verb} {gib(abs(advice.saved_bytes))}: needs {gib(advice.estimate.minimum_mean)}{left}.".replace(
+        " GiB", f"{NBSP}GiB"
+    )
+
+
+def _time(advice: Advice) -> str:
+    change = advice.relative_time - 1
+    if abs(change) < SAME:
+        return "As fast as before."
+    return f"About {percent(abs(change))} {'slower' if change > 0 else 'faster'}."
+
+
+def _peak(advice: Advice) -> str:
+    if advice.peak_before == advice.peak_after:
+        return ""
+    return f"The peak moves from {PHASE_TITLES[advice.peak_before]} to {PHASE_TITLES[advice.peak_after]}."
+
+
+def _front(answer: AdviceAnswer, width: int) -> list[Line]:
+    columns = (
+        Column("GiB", "right"),
+        Column("time", "right"),
+        Column("verdict"),
+        Column("peak at", optional=1),
+        Column("changes", flexible=True),
+    )
+    rows = []
+    for advice in answer.front[:FRONT]:
+        outcome = advice.verdict.outcome
+        rows.append(
+            (
+                line(f"{advice.estimate.minimum_mean / GIB:.2f}"),
+                line(f"×{advice.relative_time:.2f}"),
+                line(outcome, f"bold {outcome}"),
+                line(PHASE_NAMES.get(advice.peak_after, advice.peak_after), "dim"),
+                line(" + ".join(move.title for move in advice.moves)),
+            )
+        )
+    return table(columns, rows, width)
