@@ -1,0 +1,241 @@
+"""Attention over the cache: grouped queries, latent attention, gated outputs.
+
+Source: llama.cpp v0.5.0 ``src/llama-graph.cpp`` (build_qkv, build_attn, build_attn_mha), ``src/llama-kv-cache.cpp``
+(get_k, get_v, cpy_k, cpy_v), ``src/models/deepseek2.cpp``, ``src/models/qwen3next.cpp``.
+"""
+
+from __future__ import annotations
+
+from vram_advisor.domain.ggml_types import GGML_TYPES
+from vram_advisor.domain.model import Attention
+from vram_advisor.memory.llama_cpp.builder import Builder
+from vram_advisor.memory.llama_cpp.caches import keeps_window, key_width
+from vram_advisor.memory.llama_cpp.node import HOST, Node
+
+
+def row(type_name: str, elements: int) -> int:
+    """Bytes of so many elements in a row [B]."""
+    return GGML_TYPES[type_name].row_bytes(elements)
+
+
+def project(b: Builder, a: Attention, x: Node, layer: int) -> tuple[Node, Node, Node]:
+    """Queries, keys and values as heads."""
+    g, tokens = b.graph, b.tokens
+    shapes = (
+        (a.head_dim, a.num_attention_heads),
+        (a.head_dim, a.num_key_value_heads),
+        (a.v_head_dim, a.num_key_value_heads),
+    )
+    if fused(b, a, layer):
+        width = a.query_size + a.key_size + a.value_size
+        qkv = b.multiply("attn_qkv", x, width, layer, a.qkv_bias)
+        q, k, v = (g.view(qkv, (*shape, tokens), (row("F32", shape[0]), qkv.nb[1])) for shape in shapes)
+        return q, k, v
+    names = (("attn_q", a.query_size), ("attn_k", a.key_size), ("attn_v", a.value_size))
+    q, k, v = (b.multiply(name, x, width, layer, a.qkv_bias) for name, width in names)
+    if a.qk_norm == "full":
+        q, k = (b.norm(y, f"{name}_norm", layer, "rms") for y, name in ((q, "attn_q"), (k, "attn_k")))
+    q, k, v = (g.reshape(y, *shape, tokens) for y, shape in zip((q, k, v), shapes, strict=True))
+    return q, k, v
+
+
+def fused(b: Builder, a: Attention, layer: int) -> bool:
+    """Queries, keys and values are one matrix in the file."""
+    if b.stored:
+        return f"blk.{layer}.attn_qkv.weight" in b.stored
+    return a.modules[0] == a.modules[1]
+
+
+def rotate_blocks(b: Builder, x: Node, rotation: Node | None) -> Node:
+    """A Hadamard rotation of each head before it is quantised, or back."""
+    if rotation is None:
+        return x
+    g, n = b.graph, rotation.ne[0]
+    rows = x.numel // n
+    flat = g.reshape(x, n, rows) if x.is_contiguous else g.cont(x.label, x, n, rows)
+    return g.reshape(g.multiply(x.label, rotation, flat), *x.ne)
+
+
+def grouped(b: Builder, a: Attention, x: Node, layer: int) -> Node:
+    """Grouped-query attention."""
+    q, k, v = project(b, a, x, layer)
+    if a.qk_norm == "head":
+        q = b.norm(q, "attn_q_norm", layer, "rms")
+        if turns(b, a):
+            q = b.rope(q)
+        k = b.norm(k, "attn_k_norm", layer, "rms")
+        if turns(b, a):
+            k = b.rope(k)
+    elif turns(b, a):
+        q, k = b.rope(q), b.rope(k)
+    if b.habits.scales_query:
+        q = b.graph.like("SCALE", q.label, q)
+    return attend(b, a, q, k, v, layer)
+
+
+def turns(b: Builder, a: Attention) -> bool:
+    """Queries and keys are rotated by position."""
+    if b.habits.positions != "rotated":
+        return False
+    return not b.habits.unrotated_windows or a.sliding_window is not None
+
+
+def attend(
+    b: Builder, a: Attention, q: Node, k: Node | None, v: Node | None, layer: int, output: bool = True, source: int | None = None
+) -> Node:
+    """Store keys and values, attend, project.
+
+    Args:
+        k, v: None where the layer reads the cache of layer ``source``.
+        output: the output projection follows.
+    """
+    g = b.graph
+    window = keeps_window(a, b.habits.windows)
+    given = b.inputs_of(window)
+    q = rotate_blocks(b, q, given.key_rotation)
+    if k is not None and v is not None:
+        k, v = rotate_blocks(b, k, given.key_rotation), rotate_blocks(b, v, given.value_rotation)
+        # Where layers have caches of two sizes the keys are computed first, else the values.
+        for y in (q, k, v) if b.caches.window_cells else (q, v, k):
+            g.expand(y)
+        store_keys(b, k, layer, given.key_places)
+        store_values(b, a, v, layer, given.value_places)
+    else:
+        g.expand(q)
+    owner = layer if source is None else source
+    result = scores(b, a, q, read_keys(b, a, owner), read_values(b, a, owner), given.mask, layer)
+    result = rotate_blocks(b, result, given.value_rotation)
+    if not output:
+        return result
+    return b.multiply("attn_output", result, b.model.hidden_size, layer, a.output_bias)
+
+
+def store_keys(b: Builder, k: Node, layer: int, places: Node) -> None:
+    """Write keys into the cache."""
+    g, cache = b.graph, b.cache(layer, "keys")
+    flat = g.view(k, (k.ne[0] * k.ne[1], k.ne[2]), (k.nb[2],))
+    if cache.ne[2] > 1:
+        cache = g.reshape(cache, cache.ne[0], cache.ne[1] * cache.ne[2])
+    g.expand(g.into("SET_ROWS", cache, flat, places, cache))
+
+
+def store_values(b: Builder, a: Attention, v: Node, layer: int, places: Node) -> None:
+    """Write values into the cache, element by element where it is transposed."""
+    g, cache = b.graph, b.cache(layer, "values")
+    width, tokens = v.ne[0] * v.ne[1], v.ne[2]
+    if not b.caches.transposed:
+        flat = g.view(v, (width, tokens), (v.nb[2],))
+        if cache.ne[2] > 1:
+            cache = g.reshape(cache, cache.ne[0], cache.ne[1] * cache.ne[2])
+        g.expand(g.into("SET_ROWS", cache, flat, places, cache))
+        return
+    flat = g.reshape(v, width, tokens) if row("F32", width) == v.nb[2] else g.cont(v.label, v, width, tokens)
+    if width < cache.ne[0]:
+        flat = g.op("PAD", v.label, (cache.ne[0], tokens, 1, 1), flat)
+    cells = g.reshape(cache, 1, cache.numel)
+    g.expand(g.into("SET_ROWS", cells, g.reshape(flat, 1, flat.numel), places, cells))
+
+
+def read_keys(b: Builder, a: Attention, layer: int) -> Node:
+    """The keys of all cells, as heads."""
+    cache = b.cache(layer, "keys")
+    size, heads = (key_width(a), 1) if a.kind == "mla" else (a.head_dim, a.num_key_value_heads)
+    t, width, cells = cache.type, cache.ne[0], cache.ne[1]
+    return b.graph.view(cache, (size, heads, cells, cache.ne[2]), (row(t, size), row(t, width), row(t, width * cells)))
+
+
+def read_values(b: Builder, a: Attention, layer: int) -> Node:
+    """The values of all cells, as heads."""
+    cache = b.cache(layer, "values")
+    size, heads = a.v_head_dim, a.num_key_value_heads
+    t, width, cells = cache.type, cache.ne[0], cache.ne[1]
+    if not b.caches.transposed:
+        return b.graph.view(
+            cache, (size, heads, cells, cache.ne[2]), (row(t, size), row(t, width), row(t, width * cells))
+        )
+    return b.graph.view(
+        cache, (cells, heads, size, cache.ne[2]), (row(t, cells * size), row(t, cells), row(t, cells * width))
+    )
+
+
+def scores(b: Builder, a: Attention, q: Node, k: Node, v: Node, mask: Node, layer: int, decompress: Node | None = None) -> Node:
+    """Softmax attention by the flash kernel, or written out."""
+    g = b.graph
+    transposed = v.nb[1] > v.nb[2]
+    streams = k.ne[3]
+    q = g.view(q, (q.ne[0], q.ne[1], q.ne[2] // streams, streams), (q.nb[1], q.nb[2], q.nb[3] // streams))
+    q, k, v = (g.permute(y, 0, 2, 1, 3) for y in (q, k, v))
+    sinks = (b.weight("attn_sinks.weight", a.num_attention_heads, layer=layer),) if a.sinks else ()
+    if b.flash:
+        if transposed:
+            v = g.transpose(v)
+        result = g.op("FLASH_ATTN_EXT", "attention", (v.ne[0], q.ne[2], q.ne[1], q.ne[3]), q, k, v, mask, *sinks)
+        if decompress is not None:
+            result = g.multiply("attention", decompress, g.permute(result, 0, 2, 1, 3))
+            result = g.cont("attention", g.permute(result, 0, 2, 1, 3))
+        result = g.reshape(result, result.ne[0] * result.ne[1], result.ne[2] * result.ne[3])
+    else:
+        kq = g.multiply("attention scores", k, q)
+        if a.softcapping:
+            for op in ("SCALE", "UNARY", "SCALE"):
+                kq = g.like(op, kq.label, kq)
+        kq = g.like("SOFT_MAX", kq.label, kq, mask, *sinks)
+        if not transposed:
+            v = g.cont("values", g.transpose(v))
+        kqv = g.multiply("attention", v, kq)
+        if decompress is not None:
+            kqv = g.multiply("attention", decompress, kqv)
+        result = g.permute(kqv, 0, 2, 1, 3)
+        result = g.cont("attention", result, result.ne[0] * result.ne[1], result.ne[2] * result.ne[3])
+        if not b.options.kv_offload:
+            g.pins[result] = b.options.num_gpus
+    g.expand(result)
+    return result
+
+
+def gated(b: Builder, a: Attention, x: Node, layer: int) -> Node:
+    """Attention whose query projection also gives a gate for its output (Qwen3-Next)."""
+    g, tokens, size, heads = b.graph, b.tokens, a.head_dim, a.num_attention_heads
+    both = b.multiply("attn_q", x, 2 * a.query_size, layer)
+    k, v = b.multiply("attn_k", x, a.key_size, layer), b.multiply("attn_v", x, a.value_size, layer)
+    both = g.reshape(both, 2 * size, heads, tokens, 1)
+    q, gate = (g.view(both, (size, heads, tokens, 1), both.nb[1:]) for _ in range(2))
+    k, v = (g.reshape(y, size, a.num_key_value_heads, tokens) for y in (k, v))
+    q = b.norm(q, "attn_q_norm", layer, "rms")
+    k = b.norm(k, "attn_k_norm", layer, "rms")
+    result = attend(b, a, b.rope(q), b.rope(k), v, layer, output=False)
+    gate = g.unary("gate", g.cont("gate", gate, size * heads, tokens))
+    return b.multiply("attn_output", g.like("MUL", "attention", result, gate), b.model.hidden_size, layer)
+
+
+def latent(b: Builder, a: Attention, x: Node, layer: int) -> Node:
+    """Multi-head latent attention with the key projection absorbed into the queries."""
+    g, tokens, heads = b.graph, b.tokens, a.num_attention_heads
+    rank, turned, plain = a.kv_lora_rank or 0, a.qk_rope_head_dim or 0, a.qk_nope_head_dim or 0
+    if a.q_lora_rank:
+        down = b.norm(b.multiply("attn_q_a", x, a.q_lora_rank, layer), "attn_q_a_norm", layer)
+        q = b.multiply("attn_q_b", down, a.query_size, layer)
+    else:
+        q = b.multiply("attn_q", x, a.query_size, layer)
+    q = g.reshape(q, a.head_dim, heads, tokens)
+    both = b.multiply("attn_kv_a_mqa", x, rank + turned, layer, label="latents")
+    width = row("F32", rank + turned)
+    kv = g.view(both, (rank, tokens), (width,))
+    k_pe = b.rope(g.view(both, (turned, 1, tokens), (width, width)))
+    kv = b.norm(kv, "attn_kv_a_norm", layer)
+    q_nope = g.view(q, (plain, heads, tokens), q.nb[1:3])
+    q_pe = b.rope(g.view(q, (turned, heads, tokens), q.nb[1:3]))
+    key_b = b.weight("attn_k_b.weight", plain, rank, heads, layer=layer, itemtype="F16")
+    absorbed = g.multiply("absorbed queries", key_b, g.permute(q_nope, 0, 2, 1, 3))
+    query = g.concat("queries", g.permute(absorbed, 0, 2, 1, 3), q_pe, 0)
+    kv = g.reshape(kv, rank, 1, tokens)
+    key = g.concat("latents", kv, k_pe, 0)
+    given = b.inputs_of(False)
+    for y in (query, kv, key):
+        g.expand(y)
+    store_keys(b, key, layer, given.key_places)
+    k = read_keys(b, a, layer)
+    v = g.view(k, (rank, k.ne[1], k.ne[2], k.ne[3]), k.nb[1:])
+    value_b = b.weight("attn_v_b.weight", rank, a.v_head_dim, heads, layer=layer, itemtype="F16")
+    result = scores(b, a, query, k, v, given.mask, layer, value_b)
+    return b.multiply("attn_output", result, b.model.hidden_size, layer)
