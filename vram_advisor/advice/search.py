@@ -133,10 +133,11 @@ class _Walk:
         """Relative time: estimated where it is known, else the product of what single moves cost."""
         if self.whole or moves in self.asked:
             tried = self.look(moves)
-            return tried.time if tried else float("inf")
+            return float(f"{tried.time:.9g}") if tried else float("inf")
         base = self.base.time if self.base else 1.0
         factors = [single.time / base for move in moves if (single := self.asked.get((move,)))]
-        return base * prod(factors)
+        # Rounded, so that products taken in another order are the same.
+        return float(f"{base * prod(factors):.9g}")
 
     def smallness(self, moves: Moves) -> tuple[float, ...]:
         """Order of the smallest change: near tiers first, few moves, then what they cost."""
