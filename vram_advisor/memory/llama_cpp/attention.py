@@ -81,7 +81,14 @@ def turns(b: Builder, a: Attention) -> bool:
 
 
 def attend(
-    b: Builder, a: Attention, q: Node, k: Node | None, v: Node | None, layer: int, output: bool = True, source: int | None = None
+    b: Builder,
+    a: Attention,
+    q: Node,
+    k: Node | None,
+    v: Node | None,
+    layer: int,
+    output: bool = True,
+    source: int | None = None,
 ) -> Node:
     """Store keys and values, attend, project.
 
@@ -158,7 +165,9 @@ def read_values(b: Builder, a: Attention, layer: int) -> Node:
     )
 
 
-def scores(b: Builder, a: Attention, q: Node, k: Node, v: Node, mask: Node, layer: int, decompress: Node | None = None) -> Node:
+def scores(
+    b: Builder, a: Attention, q: Node, k: Node, v: Node, mask: Node, layer: int, decompress: Node | None = None
+) -> Node:
     """Softmax attention by the flash kernel, or written out."""
     g = b.graph
     transposed = v.nb[1] > v.nb[2]

@@ -97,7 +97,13 @@ class Builder:
         return g.like("SCALE", "lora", g.multiply("lora", up, g.multiply("lora", down, x)))
 
     def norm(
-        self, x: Node, name: str, layer: int | None, kind: NormKind | None = None, pinned: bool = True, bias: bool | None = None
+        self,
+        x: Node,
+        name: str,
+        layer: int | None,
+        kind: NormKind | None = None,
+        pinned: bool = True,
+        bias: bool | None = None,
     ) -> Node:
         """A norm; ``name`` empty: it has no weights."""
         kind = kind or self.model.blocks[0].norm
@@ -149,9 +155,7 @@ def attention_inputs(b: Builder, window: bool) -> AttentionInputs:
     g, caches, streams = b.graph, b.caches, b.sizes.streams
     cells = caches.window_cells if window else caches.cells
     rows = b.tokens * caches.widest_value if caches.transposed else b.tokens
-    mask = g.input(
-        "attention mask", "F16" if b.flash else "F32", cells, b.tokens // streams, 1, streams
-    )
+    mask = g.input("attention mask", "F16" if b.flash else "F32", cells, b.tokens // streams, 1, streams)
     keys, values = caches.key_rotation[window], caches.value_rotation[window]
     return AttentionInputs(
         g.input("places of keys", "I64", b.tokens),

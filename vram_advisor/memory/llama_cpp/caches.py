@@ -147,7 +147,11 @@ def rotation(layers: list[Attention], first: Attention | None, type_k: str, type
     mla = layers[0].kind == "mla"
     sizes = {key_width(a) if mla else a.head_dim for a in layers}
     keys = values = 0
-    if len(sizes) == 1 and GGML_TYPES[type_k].quantized and (key_width(first) if mla else first.head_dim) % ROTATION == 0:
+    if (
+        len(sizes) == 1
+        and GGML_TYPES[type_k].quantized
+        and (key_width(first) if mla else first.head_dim) % ROTATION == 0
+    ):
         head, keys = sizes.pop(), ROTATION
         while head % (2 * keys) == 0:
             keys *= 2

@@ -24,10 +24,18 @@ def compute_buffers(
     caches: Caches,
     stored: Mapping[str, Stored],
     flash: bool,
+    by_hand: bool = True,
 ) -> list[Laid]:
-    """The compute buffer of each GPU, then that of the host."""
+    """The compute buffer of each GPU, then that of the host.
+
+    Args:
+        by_hand: norms stay with their layer. llama.cpp asks for that when it allocates, and forgets it where it only
+            plans (--fit, no_alloc).
+    """
     builder = Builder(model, habits, options, sizes, layout, caches, stored, flash)
     record(builder)
+    if not by_hand:
+        builder.graph.pins.clear()
     pipelined = (
         options.num_gpus > 1
         and layout.full

@@ -36,7 +36,10 @@ class Habits:
     expert_groups: int = 0
     positions_per_token: int = 1
     """4: positions in time, height, width and a spare (multimodal rotary embedding)."""
-    input_order: Literal["positions first", "caches first"] = "positions first"
+    stream_first: Literal["never", "feed_forward", "always"] = "never"
+    """Where the residual stream is the first of the two that are added: which one is written over depends on it."""
+    norm_first: bool = False
+    """The norm of a layer is computed before the states of its part are read."""
     unrotated_windows: bool = False
     """Only layers with a window rotate queries and keys."""
 
@@ -47,10 +50,10 @@ ROWS: dict[str, Habits] = {
     "gemma3_text": Habits(True, scales_embedding=True, scales_query=True, norms="around"),
     "gemma4_text": Habits(True, "normed", scales_embedding=True, logits="capped", norms="around"),
     "gpt_oss": Habits(True, "end", gating="softmax_of_chosen", normed_experts=False),
-    "phi3": Habits(scales_query=True, fused_gate=True),
+    "phi3": Habits(scales_query=True, fused_gate=True, stream_first="feed_forward"),
     "deepseek_v2": Habits(normed_experts=False),
-    "qwen3_next": Habits(rows="normed", input_order="caches first"),
-    "lfm2": Habits(input_order="caches first"),
+    "qwen3_next": Habits(rows="normed", norm_first=True),
+    "lfm2": Habits(stream_first="always"),
 }
 """By ``model_type`` of the Hugging Face configuration; every other one is written like Llama."""
 

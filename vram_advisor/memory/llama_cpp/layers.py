@@ -25,6 +25,7 @@ def record(b: Builder) -> None:
         rows = out_ids if layer == last and habits.rows == "layer" else None
         x = block(b, model.blocks[kind], x, layer, rows)
     if habits.rows == "end":
+        x.is_output = True
         x = g.rows("chosen rows", x, out_ids)
     x = b.norm(x, "output_norm", None, model.final_norm)
     if habits.rows == "normed":
@@ -70,14 +71,14 @@ def block(b: Builder, part: Block, x: Node, layer: int, rows: Node | None) -> No
     before = x
     if habits.norms != "after":
         x = b.norm(x, "attn_norm", layer, part.norm)
-    if part.state is not None or (part.attention is not None and part.attention.output_gate):
+    if habits.norm_first:
         g.expand(x)
     x = mixer(b, part, x, layer)
     if rows is not None:
         x, before = g.rows("chosen rows", x, rows), g.rows("chosen rows", before, rows)
     if habits.norms in ("around", "after"):
         x = b.norm(x, "post_attention_norm", layer, part.norm)
-    middle = g.like("ADD", "residual", x, before)
+    middle = add(b, x, before, habits.stream_first == "always")
     if part.mlp is None and part.experts is None:
         return middle
     x = middle
@@ -86,7 +87,12 @@ def block(b: Builder, part: Block, x: Node, layer: int, rows: Node | None) -> No
     x = dense(b, part.mlp, x, layer) if part.mlp is not None else mixture(b, part.experts, x, layer)  # type: ignore[arg-type]
     if habits.norms in ("around", "after"):
         x = b.norm(x, "post_ffw_norm", layer, part.norm, pinned=False)
-    return g.like("ADD", "residual", x, middle)
+    return add(b, x, middle, habits.stream_first != "never")
+
+
+def add(b: Builder, x: Node, stream: Node, stream_first: bool) -> Node:
+    """The result of a part and the residual stream."""
+    return b.graph.like("ADD", "residual", *((stream, x) if stream_first else (x, stream)))
 
 
 def mixer(b: Builder, part: Block, x: Node, layer: int) -> Node:

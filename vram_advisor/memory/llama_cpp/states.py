@@ -11,7 +11,9 @@ from vram_advisor.memory.llama_cpp.builder import Builder
 from vram_advisor.memory.llama_cpp.node import Node
 
 
-def read_state(b: Builder, cache: Node, scan: tuple[Node, ...] = (), scanned: int = 0, shape: tuple[int, ...] = ()) -> Node:
+def read_state(
+    b: Builder, cache: Node, scan: tuple[Node, ...] = (), scanned: int = 0, shape: tuple[int, ...] = ()
+) -> Node:
     """The states of the slots of a batch; with ``scan`` the operation that reads them in place.
 
     Args:
@@ -75,9 +77,7 @@ def mamba2(b: Builder, s: StateSpace, x: Node, layer: int) -> Node:
         xbc = g.like("ADD", "convolution", xbc, b.weight("ssm_conv1d.bias", channels, layer=layer))
     xbc = g.unary("convolution", xbc)
     y = g.view(xbc, (s.head_dim, heads, steps, seqs), (s.head_dim * item, xbc.nb[1], xbc.nb[2]))
-    keys, queries = (
-        g.view(xbc, (size, groups, steps, seqs), (size * item, xbc.nb[1], xbc.nb[2])) for _ in range(2)
-    )
+    keys, queries = (g.view(xbc, (size, groups, steps, seqs), (size * item, xbc.nb[1], xbc.nb[2])) for _ in range(2))
     dt = g.like("ADD", "time steps", g.cont("time steps", dt), b.weight("ssm_dt.bias", heads, layer=layer))
     decay = b.weight("ssm_a", 1, heads, layer=layer)
     scanned = y.numel + size * s.head_dim * heads * seqs
@@ -132,9 +132,7 @@ def delta_net(b: Builder, s: StateSpace, x: Node, layer: int) -> Node:
     out = g.op("GATED_DELTA_NET", "delta net", (value_size * heads, rows, 1, 1), q, k, v, gate, beta, state)
     item = 4 * value_size
     result = g.view(out, (value_size, heads, steps, seqs), (item, item * heads, item * heads * steps))
-    new = g.view(
-        out, (value_size, value_size, heads, seqs), (item, item * value_size, item * value_size * heads)
-    )
+    new = g.view(out, (value_size, value_size, heads, seqs), (item, item * value_size, item * value_size * heads))
     width = value_size * value_size * heads
     g.expand(g.copy_into(new, g.view(state_cache, (width, seqs), (state_cache.nb[1],))))
     z = g.reshape(z, value_size, heads, steps, seqs)

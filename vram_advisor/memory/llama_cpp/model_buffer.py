@@ -1,0 +1,142 @@
+"""Where each weight lies, and the bytes of the model's buffers.
+
+The token embedding stays in system memory; a model whose output layer is that embedding holds it a second time where
+the output layer lies. Source: llama.cpp v0.5.0 ``src/llama-model-loader.cpp`` (create_tensor), ``src/llama-arch.cpp``
+(LLM_TENSOR_INFOS), ``common/common.h`` (LLM_FFN_EXPS_REGEX).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vram_advisor.domain.ggml_types import GGML_TYPES
+from vram_advisor.domain.llama_cpp import LlamaCppOptions
+from vram_advisor.domain.stored_tensor import StoredTensor
+from vram_advisor.memory.llama_cpp import cuda
+from vram_advisor.memory.llama_cpp.builder import Stored
+from vram_advisor.memory.llama_cpp.node import HOST
+from vram_advisor.memory.llama_cpp.session import Layout
+from vram_advisor.units.errors import BadInput
+
+INPUT_STEMS = frozenset(("token_embd", "position_embd", "token_types", "per_layer_token_embd"))
+"""Tables that are read row by row: they stay in system memory."""
+OUTPUT_STEMS = frozenset(("output", "altup_proj", "altup_unembd_proj"))
+"""Weights of the output layer."""
+PER_DEVICE_STEMS = frozenset(("rope_freqs", "rope_factors_long", "rope_factors_short"))
+"""Tables that every place with a layer has."""
+HOST_TYPES = frozenset(("TQ1_0", "TQ2_0", "F64", "I8", "I16"))
+"""Types that CUDA multiplies by nothing: their weights stay in system memory."""
+EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
+EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A weight in one place."""
+
+    tensor: StoredTensor
+    place: int
+    name: str
+    """As the graph calls it: the output layer of a tied model has a name of its own."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in its buffer, alignment included [B]."""
+        return buffer_bytes(self.tensor, self.place)
+
+
+def buffer_bytes(tensor: StoredTensor, place: int) -> int:
+    """Bytes of a weight in a buffer, alignment included [B]."""
+    if place == HOST:
+        return cuda.padded(tensor.nbytes, cuda.HOST_ALIGNMENT)
+    return cuda.padded(tensor.nbytes + cuda.row_tail(tensor.dtype, tensor.shape[-1]), cuda.ALIGNMENT)
+
+
+def overrides(options: LlamaCppOptions) -> list[tuple[re.Pattern[str], int]]:
+    """Patterns of tensor names and where their tensors go, in the order in which they are tried.
+
+    Raises:
+        BadInput: a pattern is no regular expression, or no device has that name.
+    """
+    found: list[tuple[re.Pattern[str], int]] = []
+    for pattern, device in options.override_tensor:
+        try:
+            found.append((re.compile(pattern), device_named(device, options.num_gpus)))
+        except re.error as error:
+            raise BadInput(f"-ot {pattern}: is no regular expression ({error}).") from None
+    if options.cpu_moe:
+        found.append((re.compile(EXPERTS), HOST))
+    found += [(re.compile(rf"blk\.{layer}{EXPERTS}"), HOST) for layer in range(options.n_cpu_moe)]
+    return found
+
+
+def device_named(name: str, gpus: int) -> int:
+    """The place of a buffer type by llama.cpp's name."""
+    if name.upper() == "CPU":
+        return HOST
+    match = re.fullmatch(r"CUDA(\d+)", name, re.IGNORECASE)
+    if match is None or int(match[1]) >= gpus:
+        raise BadInput(f"-ot: {name} is no device here: use CPU or CUDA0 to CUDA{max(0, gpus - 1)}.")
+    return int(match[1])
+
+
+def place_weights(tensors: Sequence[StoredTensor], options: LlamaCppOptions, layout: Layout) -> list[Placed]:
+    """Every weight where llama.cpp puts it."""
+    rules = overrides(options)
+    names = {tensor.name for tensor in tensors}
+    norm = "output_norm" if "output_norm.weight" in names else "token_embd_norm"
+    placed: list[Placed] = []
+    for tensor in tensors:
+        for place in places_of(tensor, layout, norm):
+            placed.append(Placed(tensor, overridden(tensor, place, rules), tensor.name))
+        if tensor.name == EMBEDDING and OUTPUT not in names:
+            home = overridden(tensor, layout.output, rules)
+            if home != HOST:
+                placed.append(Placed(tensor, home, OUTPUT))
+    return placed
+
+
+def places_of(tensor: StoredTensor, layout: Layout, norm: str) -> Iterable[int]:
+    """Where a weight belongs before overrides; tables of rotary frequencies are kept once per place with a layer.
+
+    Args:
+        norm: the last norm of the model, by its name in the file.
+    """
+    parts = tensor.name.split(".")
+    if parts[0] == "blk":
+        return (layout.layers[int(parts[1])],)
+    if parts[0] in INPUT_STEMS:
+        return (HOST,)
+    if parts[0] in OUTPUT_STEMS or parts[0] == norm:
+        return (layout.output,)
+    if parts[0] in PER_DEVICE_STEMS:
+        return dict.fromkeys(layout.layers)
+    return (layout.layers[0],)
+
+
+def overridden(tensor: StoredTensor, place: int, rules: list[tuple[re.Pattern[str], int]]) -> int:
+    """Where a weight goes after overrides."""
+    for pattern, home in rules:
+        if pattern.search(tensor.name):
+            place = home
+            break
+    return HOST if tensor.dtype in HOST_TYPES else place
+
+
+def stored(placed: Iterable[Placed]) -> dict[str, Stored]:
+    """The weights as the graph sees them, by name."""
+    return {p.name: Stored(p.tensor.dtype, p.place) for p in placed}
+
+
+def sizes_by_type(placed: Iterable[Placed], place: int) -> dict[str, tuple[int, int]]:
+    """Blocks and padding of the weights in one place: {type: (blocks, bytes of padding [B])}."""
+    found: dict[str, tuple[int, int]] = {}
+    for p in placed:
+        if p.place == place:
+            row = GGML_TYPES[p.tensor.dtype]
+            blocks, padding = found.get(row.name, (0, 0))
+            count = p.tensor.nbytes // row.block_bytes
+            found[row.name] = (blocks + count, padding + p.nbytes - count * row.block_bytes)
+    return found
