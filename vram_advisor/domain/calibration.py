@@ -1,9 +1,25 @@
 """What measurements taught: a correction of coefficients, and where it applies."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
+from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.trial import Backend, Measurement
+from vram_advisor.units.bytes import MIB
 from vram_advisor.units.record import check
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "activation_scale": (0.5, 2.0),
+    "reserved_scale": (0.5, 2.0),
+    "throughput_efficiency": (0.1, 4.0),
+    "context_base": (-600.0, 1500.0),
+    "cublas_workspace": (0.0, 128.0 * MIB),
+    "cublas_workspace_hopper": (0.0, 128.0 * MIB),
+}
+"""The coefficients that measurements correct, each with its lowest and highest value in its own unit. What asks for more
+is a wrong recipe or a disturbed run, not a coefficient. The context of a card with many multiprocessors is less than
+their number says where libraries load lazily, and more under Windows and with many streams."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +73,31 @@ class Calibration:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def calibration_id(key: CalibrationKey, created: str) -> str:
+    """Date, time, card and recipe in one word that is a file name everywhere.
+
+    >>> key = CalibrationKey(backend="cuda", gpu="NVIDIA RTX 4090", torch="2.13", recipe="trl", system="linux")
+    >>> calibration_id(key, "2026-11-24T15:30:12Z")
+    '2026-11-24-153012-nvidia-rtx-4090-trl'
+    """
+    words = f"{created[:10]} {created[11:19].replace(':', '')} {key.gpu} {key.recipe}".lower()
+    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter == ".") else " " for letter in words)
+    return "-".join(kept.split())[:120].rstrip(".-")
+
+
+def corrected(coefficients: Coefficients, learnt: Iterable[Learnt], source: str) -> Coefficients:
+    """Coefficients with what was learnt in place of the nominal values.
+
+    Args:
+        coefficients: the nominal ones.
+        learnt: their corrections.
+        source: the calibration by its id.
+    """
+    rows = tuple(learnt)
+    changed: dict[str, Any] = {
+        row.name: replace(getattr(coefficients, row.name), value=row.value, sd=row.sd, reference=source) for row in rows
+    }
+    names = coefficients.learnt.union(changed)
+    return replace(coefficients, **changed, learnt=names, source=source)
