@@ -142,7 +142,7 @@ def _base(trial: Trial, device: str) -> Any:
     if fmt.is_quantised and real:
         quantise(model, fmt, dtype, device)
     elif fmt.is_quantised:
-        from vram_advisor.calibration.stand_ins import quantise_without_values
+        from vram_advisor.calibration.fake_bitsandbytes import quantise_without_values
 
         quantise_without_values(model, fmt, dtype)
     if trial.workload.method != "full":
