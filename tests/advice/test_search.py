@@ -81,7 +81,7 @@ def test_the_search_is_as_good_as_trying_everything(whole: bool, monkeypatch: py
     worse = []
     for _ in range(200 if whole else 100):
         desk = question(dice)
-        levers = [moves for moves in all_moves(desk.setting)]
+        levers = list(all_moves(desk.setting))
         levers = dice.sample(levers, min(3, len(levers)))
         result = search(levers, desk.attempt, float(desk.device.free_bytes))
         for reason in ("smallest change", "fastest", "best quality"):

@@ -45,8 +45,7 @@ def test_a_vocabulary_of_128k_at_8k_tokens_makes_the_fused_loss_the_best_move_of
     asked = desk("llama-3-8b", "rtx-5080", LONG, Q4)
     fused = saving(asked, "loss")
     assert fused > 8
-    others = [lever for lever in ("checkpointing", "optimizer", "expandable")]
-    assert all(fused > saving(asked, lever) for lever in others)
+    assert all(fused > saving(asked, lever) for lever in ("checkpointing", "optimizer", "expandable"))
 
 
 def test_a_vocabulary_of_32k_gains_little_from_a_fused_loss() -> None:
