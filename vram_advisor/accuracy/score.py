@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from vram_advisor.accuracy.case import Case, Refusal
+from vram_advisor.accuracy.gguf_rows import file_size
 from vram_advisor.accuracy.inference_rows import cases as inference_cases
 from vram_advisor.accuracy.ledger import Kind, Ledger, Reading, Row, readings
 from vram_advisor.accuracy.metrics import Figures, Scored, figures, mean
@@ -19,7 +20,6 @@ from vram_advisor.units.errors import AdvisorError
 NOT_YET: dict[Kind, str] = {
     "llamacpp_buffers": "llama.cpp buffers are not modelled yet",
     "throughput": "speed is not modelled yet",
-    "gguf_sizes": "GGUF files are not modelled yet",
 }
 TRACED_OUTSIDE = ("load", "evaluation", "save")
 """Phases that a trace of one step does not see."""
@@ -84,6 +84,9 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
     """One row, or why it is refused."""
     if kind in NOT_YET:
         return Refusal(row["id"], NOT_YET[kind])
+    if kind == "gguf_sizes":
+        size = file_size(row)
+        return size if isinstance(size, Refusal) else [_compared(row, found[0], size, "gguf")]
     cases = inference_cases(row) if kind == "inference" else training_cases(row)
     if isinstance(cases, Refusal):
         return cases
@@ -103,6 +106,12 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
                    row["quality"], reading.measured, reading.resolution, low, mid, high)
         )  # fmt: skip
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
+
+
+def _compared(row: Row, reading: Reading, size: Interval, method: str) -> Scored:
+    """One figure that needs no mixture."""
+    return Scored(row["id"], row["source"], method, reading.meter, row["quality"], reading.measured,
+                  reading.resolution, size.low, size.mid, size.high)  # fmt: skip
 
 
 def summed(one: Interval, gpus: int) -> Interval:

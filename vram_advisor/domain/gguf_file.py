@@ -166,20 +166,23 @@ def traits(model: ModelSpec) -> Traits:
     )
 
 
-def header_bytes(model: ModelSpec) -> int:
-    """The header: names and places of the tensors, counted; vocabulary and other metadata, estimated [B].
+def vocabulary_bytes(model: ModelSpec) -> tuple[int, float]:
+    """Bytes of the vocabulary in a file, and the share by which that may be wrong: little where its family is known [B]."""
+    if model.architecture in MERGES_TOO:
+        return MERGES_TOO[model.architecture], 0.2
+    if model.vocab_size in VOCABULARY_BYTES:
+        return VOCABULARY_BYTES[model.vocab_size], 0.05
+    return TOKEN_BYTES * model.vocab_size, 0.5
 
-    A file states its header itself; where there is none, the vocabulary is that of the family that has its size, else an
-    average, which may be 3 MB off.
-    """
-    known = VOCABULARY_BYTES.get(model.vocab_size, TOKEN_BYTES * model.vocab_size)
-    vocabulary = MERGES_TOO.get(model.architecture, known)
+
+def header_bytes(model: ModelSpec) -> int:
+    """The header: names and places of the tensors are counted, vocabulary and other metadata are not [B]."""
     infos = sum(32 + len(name) + 8 * (len(shape) - 1) for name, shape in file_shapes(model))
-    return aligned(infos + vocabulary + KEYS_BYTES)
+    return aligned(infos + vocabulary_bytes(model)[0] + KEYS_BYTES)
 
 
 def file_bytes(model: ModelSpec, file_type: str, imatrix: bool | None = None) -> int:
-    """Size of the file of a model [B], arguments and errors as in ``gguf_tensors``."""
+    """Size of the file of a model [B], the header of ``header_bytes`` included; arguments and errors of ``gguf_tensors``."""
     return header_bytes(model) + sum(aligned(tensor.nbytes) for tensor in gguf_tensors(model, file_type, imatrix))
 
 
