@@ -12,6 +12,7 @@ from vram_advisor.advice.remarks import assumptions, limits, option_notes, witho
 from vram_advisor.advice.smallest import smallest
 from vram_advisor.advice.verdict import judge
 from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.architectures import build
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.contradictions import refuse_contradictions
 from vram_advisor.domain.gpu import Device, GpuSpec, Machine
@@ -25,15 +26,25 @@ from vram_advisor.memory.estimate import estimate
 from vram_advisor.memory.usable import device_from_spec
 from vram_advisor.sources import catalog_gpus, catalog_models
 from vram_advisor.sources.catalog_gpus import find_gpu, with_spec
+from vram_advisor.sources.configs import resolve_config
 from vram_advisor.sources.models import resolve_model
-from vram_advisor.units.errors import BadInput, NotModelled
+from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
     from vram_advisor.accuracy.score import Report
+    from vram_advisor.calibration.calibrate import Calibrated
+    from vram_advisor.domain.advice import AdviceAnswer
+    from vram_advisor.domain.protocol import Progress, Protocol
+    from vram_advisor.domain.trial import Backend
     from vram_advisor.sources.catalog_models import ModelRecord
 
 WORKLOAD = tuple(field.name for field in fields(Workload))
 PLAN = tuple(field.name for field in fields(Plan))
+MOST_STEPS = 10_000
+"""Optimizer steps of a calibration run."""
 
 
 def detect(processes: bool = True) -> Machine:
@@ -133,6 +144,38 @@ def check(
     )
 
 
+def advise(
+    model: str | ModelSpec,
+    *,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    **choices: Any,
+) -> AdviceAnswer:
+    """What would make it fit, and how far the card goes.
+
+    Args: as ``check``. Without a quantization the most exact of those that ``check`` compares is what is asked.
+
+    Raises:
+        BadInput: a name, file or number cannot be used.
+        Missing: there is no card to compare with.
+    """
+    from vram_advisor.advice.advise import Desk
+    from vram_advisor.advice.advise import advise as advised
+    from vram_advisor.advice.levers import Setting
+
+    answer = check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, **choices)
+    if answer.device is None:
+        raise Missing("There is no GPU in this machine to advise on: name a card with --gpu, such as --gpu rtx-5070.")
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
+    asked = plans(answer.model, workload, plan, plan.quantization, answer.device)[0][1]
+    smaller = catalog_models.smaller_siblings(answer.model.id)
+    setting = Setting(answer.model, workload, asked, answer.options[0].plan)
+    return advised(Desk(setting, answer.device, NOMINAL, lambda *_: 1.0, smaller))
+
+
 def list_gpus() -> tuple[GpuSpec, ...]:
     """All cards of the catalogue, a chip with several memory sizes once per size."""
     return catalog_gpus.list_gpus()
@@ -156,6 +199,117 @@ def score(files: Sequence[str | Path] = ()) -> Report:
 
     paths = [Path(file) for file in files] or sorted(data_path("measurements").glob("*.csv"))
     return score_ledgers([read_ledger(path) for path in paths])
+
+
+def plan_calibration(
+    model: str,
+    *,
+    backend: Backend | None = None,
+    gpu_index: int | None = None,
+    steps: int = 3,
+    full: bool = False,
+    dataset: str | Path | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    **choices: Any,
+) -> Protocol:
+    """The short runs that would calibrate the predictions for this machine, all of which fit on it.
+
+    Args:
+        model: catalogue alias, path to a configuration or folder, or Hugging Face id.
+        backend: where they run; None: the GPU of this machine.
+        gpu_index: which GPU of this machine.
+        steps: optimizer steps of each run.
+        full: the whole model instead of two small depths.
+        dataset: file whose examples give the lengths of sequences.
+        workload, plan, choices: as for ``check``.
+
+    Raises:
+        BadInput: a name, file or number cannot be used, or nothing fits.
+        Missing: there is no such GPU, or the training code is not installed.
+    """
+    from vram_advisor.calibration.place import find_place
+    from vram_advisor.calibration.protocol import Asked, plan_runs
+    from vram_advisor.calibration.versions import require
+    from vram_advisor.memory.setup import resolved
+    from vram_advisor.sources.dataset import read_lengths
+
+    require("calibrate")
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    if not workload.trains:
+        raise BadInput(
+            "--method inference does not train, and fine-tunes are calibrated: use lora, qlora, dora or full."
+        )
+    if not 2 <= steps <= MOST_STEPS:
+        raise BadInput(f"--steps {steps}: should be from 2, as the first does not count, to {MOST_STEPS:,}.")
+    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
+    named = storage(named_quantization(plan.quantization, plan)) if plan.quantization else None
+    refuse_contradictions(workload, plan, named)
+    if plan.num_gpus > 1 and plan.sharding == "none":
+        plan = replace(plan, sharding="ddp")
+    source = resolve_config(model)
+    spec = build(source.config, id=source.id)
+    lengths = read_lengths(dataset, model) if dataset is not None else None
+    place = find_place(detect(), backend, gpu_index)
+    if lacks_bf16(place.device):
+        plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
+    _, plan = plans(spec, workload, plan, plan.quantization, place.device)[0]
+    plan = resolved(workload, plan, recipe(plan.recipe))
+    tokens = lengths.tokens if lengths else ()
+    asked = Asked(source.config, spec, workload, plan, place.backend, place.device, steps, full, tokens)
+    protocol = replace(plan_runs(asked), gpu_index=gpu_index)
+    if lengths:
+        counted = f"The dataset has {len(tokens):,} examples of up to {max(tokens):,} tokens, counted {lengths.how}."
+        protocol = replace(protocol, notes=(counted, *protocol.notes))
+    return protocol
+
+
+def calibrate(
+    protocol: Protocol,
+    *,
+    time_limit: float = 900.0,
+    hear: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+    coefficients: Coefficients = NOMINAL,
+    save: bool = True,
+) -> Calibrated:
+    """Make the runs of a protocol, each in a process of its own, and learn from what they measure.
+
+    Args:
+        protocol: from ``plan_calibration``.
+        time_limit: of each run [s].
+        hear: called with what happens.
+        stop: set by another thread to end it.
+        coefficients: what is believed before.
+        save: keep the calibration, so that ``check`` uses it.
+
+    Raises:
+        BadInput: another calibration is running, or the runs are refused by the training code.
+        Missing: nothing was measured.
+    """
+    import tempfile
+
+    from vram_advisor.calibration.calibrate import calibrate as make_runs
+    from vram_advisor.calibration.lock import only_one
+    from vram_advisor.calibration.place import find_place
+    from vram_advisor.calibration.supervisor import Limits
+    from vram_advisor.domain.protocol import Progress
+    from vram_advisor.sources import calibrations
+    from vram_advisor.sources.user_data import data_directory
+
+    tell = hear or (lambda event: None)
+    place = find_place(detect(), protocol.backend, protocol.gpu_index)
+    limits = Limits(time_limit, min(time_limit, Limits().silence))
+    with only_one((data_directory() or Path(tempfile.gettempdir())) / "calibrate.lock"):
+        done = make_runs(protocol, place, limits, tell, stop=stop, nominal=coefficients)
+        if not save or not done.calibration.learnt:
+            return done
+        try:
+            file = calibrations.save(done.calibration)
+        except Missing as error:
+            return replace(done, notes=(*done.notes, f"The calibration could not be kept: {error}"))
+        tell(Progress(event="saved", message=str(file)))
+        return replace(done, saved=str(file))
 
 
 def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tuple[Workload, Plan]:

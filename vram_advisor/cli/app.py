@@ -30,7 +30,13 @@ app = App(
 # By name, so that a command imports what it needs and no more; each with the first line of its docstring.
 COMMANDS = (
     ("check", "check:app", "Say whether it fits, where the memory goes, and what to do next."),
+    ("advise", "advise:advise", "Say what would make it fit, what that costs, and how far the card goes."),
     ("detect", "detect:detect", "Show the GPUs of this machine, their free memory and what holds the rest."),
+    (
+        "calibrate",
+        "calibrate:calibrate",
+        "Run the real training code for a few steps and correct the predictions for this machine.",
+    ),
     ("gpus", "lists:gpus", "List the cards of the catalogue."),
     ("models", "lists:models", "List the models of the catalogue."),
     ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),

@@ -33,7 +33,7 @@ SAME = 0.02
 """Times that differ by less are called the same."""
 
 
-def advice_lines(answer: AdviceAnswer, look: Look, width: int) -> Iterator[Line]:
+def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None = None) -> Iterator[Line]:
     """The advice from top to bottom, best first."""
     width = min(width, WIDEST)
     asked, device = answer.asked, answer.device
@@ -44,7 +44,7 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int) -> Iterator[Line]
     yield from wrapped(((outcome.upper(), f"bold {outcome}"), (f"  {asked.verdict.reason}", "")), width, hanging=6)
     for number, advice in enumerate(answer.advices, 1):
         yield BLANK
-        yield from _advice(number, advice, answer, look, width)
+        yield from _advice(number, advice, answer, look, width, gpu)
     if not answer.advices and outcome not in ("fits", "unknown"):
         yield BLANK
         yield from wrapped(line("Nothing that is known here makes it fit this card."), width)
@@ -70,7 +70,9 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int) -> Iterator[Line]
         yield from wrapped(line(f"- {note}", "dim"), width, hanging=2)
 
 
-def _advice(number: int, advice: Advice, answer: AdviceAnswer, look: Look, width: int) -> Iterator[Line]:
+def _advice(
+    number: int, advice: Advice, answer: AdviceAnswer, look: Look, width: int, gpu: str | None
+) -> Iterator[Line]:
     reasons = f" ({', '.join(advice.reasons)})" if advice.reasons else ""
     heading = " + ".join(move.title for move in advice.moves)
     yield from wrapped(((f"{number}. {heading}", "bold"), (reasons, "dim")), width, hanging=3)
@@ -84,7 +86,7 @@ def _advice(number: int, advice: Advice, answer: AdviceAnswer, look: Look, width
         sentences.append(f"Then: {'; or '.join(advice.then)}.")
     yield from indented(wrapped(line(" ".join(s for s in sentences if s)), width - 3), 3)
     yield from indented(
-        wrapped(line(command_line(advice.model.id, advice.workload, advice.asked), "dim"), width - 3, 2), 3
+        wrapped(line(command_line(advice.model.id, advice.workload, advice.asked, gpu), "dim"), width - 3, 2), 3
     )
 
 

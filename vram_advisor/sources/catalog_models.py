@@ -13,7 +13,7 @@ from functools import cache
 from vram_advisor.domain.architectures import TOWER_NOTE, build
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.sources.data_files import data_path
-from vram_advisor.units.errors import BadInput
+from vram_advisor.units.errors import BadInput, NotModelled
 from vram_advisor.units.record import check, read_record
 
 FILE = "models.toml"
@@ -146,6 +146,14 @@ def model_id(name: str) -> str | None:
     return names().get(wanted) or shape_names().get(untuned(wanted))
 
 
+def block_text(id: str) -> str:
+    """The text of one row."""
+    start = entries()[id][1]
+    text = catalogue_text()
+    end = text.find("\n" + SEPARATOR, start)
+    return text[start : end if end >= 0 else len(text)]
+
+
 def find_record(name: str) -> ModelRecord:
     """The row that a name means: an id, an alias, a Hugging Face repository of a row; upper and lower case alike.
 
@@ -161,11 +169,8 @@ def find_record(name: str) -> ModelRecord:
         near = list(dict.fromkeys(near + get_close_matches(asked, names(), n=3, cutoff=0.5)))[:3]
         hint = f"the nearest names are {', '.join(near)}" if near else "`vram-advisor models` lists the names"
         raise BadInput(f"model {name[:80]!r} is not in the catalogue; {hint}")
-    start = entries()[id][1]
-    text = catalogue_text()
-    end = text.find("\n" + SEPARATOR, start)
     try:
-        block = tomllib.loads(text[start : end if end >= 0 else len(text)])["model"][0]
+        block = tomllib.loads(block_text(id))["model"][0]
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"data/{FILE}: the row {id} is not TOML: {error}") from None
     return read_record(ModelRecord, block, f"data/{FILE}: the row {id}")
@@ -177,6 +182,24 @@ def find_model(name: str) -> ModelSpec:
     Raises BadInput with the nearest valid names, NotModelled for a row whose architecture has no formula.
     """
     return to_spec(find_record(name))
+
+
+def smaller_siblings(id: str) -> tuple[ModelSpec, ...]:
+    """Models of the same family in the catalogue that have a formula and fewer parameters; none for other models."""
+    if id not in entries():
+        return ()
+    record = find_record(id)
+    found = []
+    for entry in list_models():
+        if entry.id == id or f'family = "{record.family}"' not in block_text(entry.id):
+            continue
+        sibling = find_record(entry.id)
+        if sibling.parameters.total < record.parameters.total:
+            try:
+                found.append(to_spec(sibling))
+            except NotModelled:
+                continue
+    return tuple(found)
 
 
 def to_spec(record: ModelRecord) -> ModelSpec:

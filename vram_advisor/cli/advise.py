@@ -1,0 +1,41 @@
+"""``vram-advisor advise``: what would make it fit."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from vram_advisor import api
+from vram_advisor.cli.check import ASKED, LEVERS
+from vram_advisor.cli.exit_codes import ExitCode
+from vram_advisor.cli.output import narrate, print_json, print_lines, terminal_look, terminal_width
+from vram_advisor.domain.plan import Plan, Workload
+
+
+def advise(
+    *,
+    model: Annotated[
+        str, Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name.")
+    ],
+    gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
+    gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
+    json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
+    workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
+    plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
+) -> int:
+    """Say what would make it fit, what that costs, and how far the card goes."""
+    if gpu is not None and gpu_index is not None:
+        narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
+        return ExitCode.BAD_INPUT
+    answer = api.advise(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
+    if json:
+        from vram_advisor.report.advice_document import advice_document
+
+        print_json(advice_document(answer))
+    else:
+        from vram_advisor.report.advising import advice_lines
+
+        print_lines(advice_lines(answer, terminal_look(), terminal_width(), gpu))
+    fits = answer.asked.verdict.outcome == "fits" or any(a.verdict.outcome == "fits" for a in answer.advices)
+    return ExitCode.ANSWERED if fits else ExitCode.DOES_NOT_FIT
