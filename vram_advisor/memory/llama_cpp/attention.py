@@ -58,26 +58,68 @@ def rotate_blocks(b: Builder, x: Node, rotation: Node | None) -> Node:
 
 def grouped(b: Builder, a: Attention, x: Node, layer: int) -> Node:
     """Grouped-query attention."""
+    g, habits = b.graph, b.habits
+    if b.model.architecture in ("gemma3n_text", "gemma4_text"):
+        return weightless_values(b, a, x, layer)
     q, k, v = project(b, a, x, layer)
-    if a.qk_norm == "head":
-        q = b.norm(q, "attn_q_norm", layer, "rms")
-        if turns(b, a):
-            q = b.rope(q)
-        k = b.norm(k, "attn_k_norm", layer, "rms")
-        if turns(b, a):
-            k = b.rope(k)
-    elif turns(b, a):
+    turned = turns(b, a, layer)
+    if a.qk_norm == "head" and habits.norm_after_rope:
         q, k = b.rope(q), b.rope(k)
-    if b.habits.scales_query:
-        q = b.graph.like("SCALE", q.label, q)
+        k = b.norm(k, "attn_k_norm", layer, "rms")
+        q = b.norm(q, "attn_q_norm", layer, "rms")
+    else:
+        if a.qk_norm == "head":
+            q, k = b.norm(q, "attn_q_norm", layer, "rms"), b.norm(k, "attn_k_norm", layer, "rms")
+        if turned:
+            q, k = b.rope(q), b.rope(k)
+            if a.qk_norm == "weightless":
+                q, k = g.like("RMS_NORM", q.label, q), g.like("RMS_NORM", k.label, k)
+        elif b.query_scale is not None:
+            q = g.like("MUL", q.label, q, b.query_scale)
+    if habits.scales_query:
+        q = g.like("SCALE", q.label, q)
     return attend(b, a, q, k, v, layer)
 
 
-def turns(b: Builder, a: Attention) -> bool:
+def weightless_values(b: Builder, a: Attention, x: Node, layer: int) -> Node:
+    """Attention whose values are normed too, and whose last layers read the cache of earlier ones (Gemma 3n, 4)."""
+    g, tokens = b.graph, b.tokens
+    size, kv_heads = a.head_dim, a.num_key_value_heads
+
+    def heads(name: str, count: int) -> Node:
+        return g.reshape(b.multiply(name, x, size * count, layer), size, count, tokens)
+
+    if b.model.architecture == "gemma3n_text" and not a.kv_shared:
+        q, k, v = project(b, a, x, layer)
+        q, k = b.norm(q, "attn_q_norm", layer, "rms"), b.norm(k, "attn_k_norm", layer, "rms")
+        v = g.like("RMS_NORM", "values", v)
+        return attend(b, a, b.rope(q), b.rope(k), v, layer)
+    q = b.rope(b.norm(heads("attn_q", a.num_attention_heads), "attn_q_norm", layer, "rms"))
+    if a.kv_shared:
+        return attend(b, a, q, None, None, layer, source=shared_source(b, a))
+    raw = b.multiply("attn_k", x, a.key_size, layer)
+    v = raw if a.k_is_v else b.multiply("attn_v", x, a.value_size, layer)
+    k, v = g.reshape(raw, size, kv_heads, tokens), g.reshape(v, size, kv_heads, tokens)
+    k = b.norm(k, "attn_k_norm", layer, "rms")
+    v = g.like("RMS_NORM", "values", v)
+    return attend(b, a, q, b.rope(k), v, layer)
+
+
+def shared_source(b: Builder, a: Attention) -> int:
+    """The layer whose cache a layer without one reads: the last of its kind that has one."""
+    kinds = [b.model.blocks[kind].attention for kind in b.model.layer_kinds]
+    own = sum(1 for other in kinds if other is not None and not other.kv_shared)
+    return own - (2 if keeps_window(a, b.habits.windows) else 1)
+
+
+def turns(b: Builder, a: Attention, layer: int) -> bool:
     """Queries and keys are rotated by position."""
-    if b.habits.positions != "rotated":
+    habits = b.habits
+    if habits.positions != "rotated" or not a.rotary_dim:
         return False
-    return not b.habits.unrotated_windows or a.sliding_window is not None
+    if habits.unrotated == "full":
+        return a.sliding_window is not None or not b.caches.window_cells
+    return habits.unrotated == "none" or (layer + 1) % 4 != 0
 
 
 def attend(
@@ -114,6 +156,8 @@ def attend(
     result = rotate_blocks(b, result, given.value_rotation)
     if not output:
         return result
+    if b.habits.inner_norms:
+        result = b.norm(result, "attn_sub_norm", layer, "rms")
     return b.multiply("attn_output", result, b.model.hidden_size, layer, a.output_bias)
 
 
@@ -203,12 +247,16 @@ def scores(
 
 
 def gated(b: Builder, a: Attention, x: Node, layer: int) -> Node:
-    """Attention whose query projection also gives a gate for its output (Qwen3-Next)."""
+    """Attention whose query projection also gives a gate for its output (Qwen3-Next, Qwen3.5)."""
     g, tokens, size, heads = b.graph, b.tokens, a.head_dim, a.num_attention_heads
     both = b.multiply("attn_q", x, 2 * a.query_size, layer)
     k, v = b.multiply("attn_k", x, a.key_size, layer), b.multiply("attn_v", x, a.value_size, layer)
-    both = g.reshape(both, 2 * size, heads, tokens, 1)
-    q, gate = (g.view(both, (size, heads, tokens, 1), both.nb[1:]) for _ in range(2))
+    if b.habits.repeats_heads:
+        both = g.reshape(both, 2 * size, heads, tokens, 1)
+        strides = both.nb[1:]
+    else:
+        strides = (8 * size, 8 * size * heads, 8 * size * heads * tokens)
+    q, gate = (g.view(both, (size, heads, tokens, 1), strides) for _ in range(2))
     k, v = (g.reshape(y, size, a.num_key_value_heads, tokens) for y in (k, v))
     q = b.norm(q, "attn_q_norm", layer, "rms")
     k = b.norm(k, "attn_k_norm", layer, "rms")

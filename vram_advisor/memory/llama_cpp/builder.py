@@ -56,6 +56,7 @@ class Builder:
         self.attention_inputs: dict[bool, AttentionInputs] = {}
         self.positions: Node | None = None
         self.state_rows: tuple[Node, Node] | None = None
+        self.query_scale: Node | None = None
 
     def weight(self, name: str, *ne: int, layer: int | None = None, itemtype: str = "F32") -> Node:
         """A weight, by its name in the file; ``{}`` in it stands for the layer."""

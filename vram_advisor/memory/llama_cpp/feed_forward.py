@@ -25,12 +25,20 @@ def dense(b: Builder, part: Mlp, x: Node, layer: int, suffix: str = "", width: i
         middle = g.unary(up.label, up)
         if part.activation == "relu2":
             middle = g.like("SQR", up.label, middle)
+    if b.habits.inner_norms:
+        middle = b.norm(middle, "ffn_sub_norm", layer, "rms")
     return b.multiply(f"ffn_down{suffix}", middle, hidden, layer, part.bias)
 
 
 def mixture(b: Builder, part: Experts, x: Node, layer: int) -> Node:
     """The chosen experts of each token, summed with their weights, and the expert that every token passes."""
-    routed = chosen_experts(b, part, x, layer)
+    inner, logits = x, None
+    if part.latent_size:
+        inner = b.multiply("ffn_latent_down", x, part.latent_size, layer)
+        logits = b.multiply("ffn_gate_inp", x, part.num_experts, layer)
+    routed = chosen_experts(b, part, inner, layer, logits)
+    if part.latent_size:
+        routed = b.multiply("ffn_latent_up", routed, b.model.hidden_size, layer)
     if not part.shared_expert_intermediate_size:
         return routed
     shape = Mlp(part.shared_expert_intermediate_size, part.gated, activation=part.activation)
@@ -60,10 +68,10 @@ def chosen_experts(b: Builder, part: Experts, x: Node, layer: int, logits: Node 
     elif habits.gating == "sigmoid":
         probs = g.unary("router", logits)
     selection = probs
-    if part.correction_bias and habits.gating == "sigmoid":
+    if part.correction_bias and habits.biased_choice:
         selection = g.like("ADD", "router", probs, b.weight("exp_probs_b.bias", count, layer=layer))
-    if habits.expert_groups > 1:
-        selection = within_groups(b, selection, habits.expert_groups, count, tokens)
+    if habits.weights_first:
+        selection = logits
     ids = g.top("router", selection, used)
     weights = g.rows("router", g.reshape(probs, 1, count, tokens), ids)
     if habits.gating == "softmax_of_chosen":
@@ -72,10 +80,11 @@ def chosen_experts(b: Builder, part: Experts, x: Node, layer: int, logits: Node 
         flat = g.reshape(weights, used, tokens)
         total = g.like("CLAMP", "router", g.op("SUM_ROWS", "router", (1, tokens, 1, 1), flat))
         weights = g.reshape(g.like("DIV", "router", flat, total), 1, used, tokens)
-    if habits.scaled_experts:
-        weights = g.like("SCALE", "router", weights)
     g.expand(weights)
     x = g.reshape(x, width, 1, tokens)
+    if habits.weights_first:
+        repeated = g.op("REPEAT", "weighted tokens", (width, used, tokens, 1), x)
+        x = g.like("MUL", "weighted tokens", repeated, weights)
 
     def stack(name: str, inputs: int, outputs: int, y: Node) -> Node:
         matrix = b.weight(f"{name}.weight", inputs, outputs, count, layer=layer, itemtype="F16")
@@ -96,7 +105,9 @@ def chosen_experts(b: Builder, part: Experts, x: Node, layer: int, logits: Node 
             middle = g.unary("experts", up)
             if part.activation == "relu2":
                 middle = g.like("SQR", "experts", middle)
-    experts = g.like("MUL", "experts", stack("ffn_down_exps", inner, width, middle), weights)
+    experts = stack("ffn_down_exps", inner, width, middle)
+    if not habits.weights_first:
+        experts = g.like("MUL", "experts", experts, weights)
     g.expand(experts)
     views = [g.view(experts, (width, tokens), (experts.nb[2],)) for _ in range(used)]
     for view in views:
@@ -106,16 +117,3 @@ def chosen_experts(b: Builder, part: Experts, x: Node, layer: int, logits: Node 
         result = g.like("ADD", "sum of experts", result, view)
         g.expand(result)
     return g.cont("sum of experts", result) if used == 1 else result
-
-
-def within_groups(b: Builder, selection: Node, groups: int, count: int, tokens: int) -> Node:
-    """Scores of the experts in the best groups; the others are masked (DeepSeek-V3)."""
-    g, size = b.graph, count // groups
-    grouped = g.reshape(selection, size, groups, tokens)
-    best = g.top("router", grouped, 2)
-    scores = g.rows("router", g.reshape(grouped, 1, size, groups, tokens), best)
-    scores = g.op("SUM_ROWS", "router", (1, groups, tokens, 1), g.reshape(scores, 2, groups, tokens))
-    chosen = g.top("router", g.reshape(scores, groups, tokens), max(1, groups // 2))
-    kept = g.rows("router", grouped, chosen)
-    masked = g.into("SET_ROWS", filled := g.like("FILL", "router", grouped), kept, chosen, filled)
-    return g.reshape(masked, count, tokens)

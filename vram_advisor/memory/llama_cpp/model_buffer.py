@@ -82,8 +82,14 @@ def device_named(name: str, gpus: int) -> int:
     return int(match[1])
 
 
-def place_weights(tensors: Sequence[StoredTensor], options: LlamaCppOptions, layout: Layout) -> list[Placed]:
-    """Every weight where llama.cpp puts it."""
+def place_weights(
+    tensors: Sequence[StoredTensor], options: LlamaCppOptions, layout: Layout, second_embedding: bool = True
+) -> list[Placed]:
+    """Every weight where llama.cpp puts it.
+
+    Args:
+        second_embedding: a model without an output layer of its own gets a copy of the embedding as one.
+    """
     rules = overrides(options)
     names = {tensor.name for tensor in tensors}
     norm = "output_norm" if "output_norm.weight" in names else "token_embd_norm"
@@ -91,7 +97,7 @@ def place_weights(tensors: Sequence[StoredTensor], options: LlamaCppOptions, lay
     for tensor in tensors:
         for place in places_of(tensor, layout, norm):
             placed.append(Placed(tensor, overridden(tensor, place, rules), tensor.name))
-        if tensor.name == EMBEDDING and OUTPUT not in names:
+        if second_embedding and tensor.name == EMBEDDING and OUTPUT not in names:
             home = overridden(tensor, layout.output, rules)
             if home != HOST:
                 placed.append(Placed(tensor, home, OUTPUT))

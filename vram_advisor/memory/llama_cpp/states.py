@@ -109,13 +109,19 @@ def delta_net(b: Builder, s: StateSpace, x: Node, layer: int) -> Node:
     mixed = b.multiply("attn_qkv", x, channels, layer)
     mixed = g.reshape(mixed, channels, steps, seqs)
     z = b.multiply("attn_gate", x, s.inner_size, layer)
-    ba = g.reshape(b.multiply("ssm_ba", x, 2 * heads, layer), 2 * share, key_heads, steps, seqs)
-    beta, alpha = (g.view(ba, (share, key_heads, steps, seqs), ba.nb[1:]) for _ in range(2))
-    beta = g.unary("beta", g.cont("beta", beta))
-    alpha = g.cont("alpha", alpha, heads, steps, seqs)
+    if b.habits.repeats_heads:
+        ba = g.reshape(b.multiply("ssm_ba", x, 2 * heads, layer), 2 * share, key_heads, steps, seqs)
+        beta, alpha = (g.view(ba, (share, key_heads, steps, seqs), ba.nb[1:]) for _ in range(2))
+        beta = g.unary("beta", g.cont("beta", beta))
+        alpha = g.cont("alpha", alpha, heads, steps, seqs)
+    else:
+        beta = g.unary("beta", g.reshape(b.multiply("ssm_beta", x, heads, layer), 1, heads, steps, seqs))
+        alpha = g.reshape(b.multiply("ssm_alpha", x, heads, layer), heads, steps, seqs)
     alpha = g.unary("alpha", g.like("ADD", "alpha", alpha, b.weight("ssm_dt.bias", heads, layer=layer)))
     gate = g.like("MUL", "alpha", alpha, b.weight("ssm_a", heads, layer=layer))
-    beta, gate = (g.reshape(y, 1, heads, steps, seqs) for y in (beta, gate))
+    gate = g.reshape(gate, 1, heads, steps, seqs)
+    if b.habits.repeats_heads:
+        beta = g.reshape(beta, 1, heads, steps, seqs)
     both = convolved(b, mixed, b.cache(layer, "convolution"), s.conv_kernel, channels)
     state_cache = b.cache(layer, "state")
     state = g.reshape(read_state(b, state_cache), value_size, value_size, heads, seqs)
@@ -124,7 +130,7 @@ def delta_net(b: Builder, s: StateSpace, x: Node, layer: int) -> Node:
     q, k = (g.view(mix, (size, key_heads, steps, seqs), (4 * size, row, row * steps)) for _ in range(2))
     v = g.view(mix, (value_size, heads, steps, seqs), (4 * value_size, row, row * steps))
     q, k = (g.like("SCALE", "convolution", g.like("RMS_NORM", "convolution", y)) for y in (q, k))
-    if key_heads != heads:
+    if key_heads != heads and b.habits.repeats_heads:
         flat = [g.reshape(y, size, 1, key_heads, steps * seqs) for y in (q, k)]
         wide = [g.op("REPEAT", "repeated heads", (size, share, key_heads, steps * seqs), y) for y in flat]
         q, k = (g.reshape(y, size, heads, steps, seqs) for y in wide)
