@@ -25,6 +25,13 @@ def print_json(document: object) -> None:
     _write(sys.stdout, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
+def print_event(document: object) -> None:
+    """One JSON document in one line of standard output: one of several."""
+    import json
+
+    _write(sys.stdout, json.dumps(document, ensure_ascii=False) + "\n")
+
+
 def print_lines(lines: Iterable[Line]) -> None:
     """Lines on standard output."""
     _write(sys.stdout, terminal_look().painted(lines))
@@ -38,6 +45,15 @@ def print_text(text: str) -> None:
 def narrate(text: str) -> None:
     """One line on standard error, whatever was typed: without control characters, and not without end."""
     _write(sys.stderr, f"vram-advisor: {one_line(text)}\n")
+
+
+def narrate_lines(lines: Iterable[Line]) -> None:
+    """Lines on standard error, for what is said before there is an answer."""
+    from vram_advisor.report.look import Look
+
+    encoding = (getattr(sys.stderr, "encoding", None) or "ascii").lower()
+    look = Look(unicode=encoding.startswith("utf"), colour=_colour(sys.stderr))
+    _write(sys.stderr, look.painted(lines))
 
 
 def one_line(text: str) -> str:
