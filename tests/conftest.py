@@ -11,7 +11,7 @@ from vram_advisor.hardware.reading import Reading
 
 SETTINGS = (
     "COLUMNS", "CUDA_VISIBLE_DEVICES", "FORCE_COLOR", "HF_ENDPOINT", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN",
-    "NO_COLOR", "PYTORCH_ALLOC_CONF", "TRANSFORMERS_OFFLINE",
+    "LOCALAPPDATA", "NO_COLOR", "PYTORCH_ALLOC_CONF", "TRANSFORMERS_OFFLINE", "VRAM_ADVISOR_DATA_DIR",
 )  # fmt: skip
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -26,6 +26,7 @@ def nobodys_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from vram_advisor.advice.options import lacks_bf16, named_quantization, plans, r
 from vram_advisor.advice.remarks import assumptions, limits, option_notes, without_effect
 from vram_advisor.advice.smallest import smallest
 from vram_advisor.advice.verdict import judge
-from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.answer import Answer, AppliedCalibration, Option
 from vram_advisor.domain.architectures import build
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.contradictions import refuse_contradictions
@@ -19,14 +19,14 @@ from vram_advisor.domain.gpu import Device, GpuSpec, Machine
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import quantization as storage
-from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.recipe import Recipe, recipe
 from vram_advisor.domain.tensors import active_parameters, count_parameters
 from vram_advisor.hardware.host import read_host
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.memory.usable import device_from_spec
 from vram_advisor.sources import catalog_gpus, catalog_models
+from vram_advisor.sources.calibrations import Stored, stored
 from vram_advisor.sources.catalog_gpus import find_gpu, with_spec
-from vram_advisor.sources.configs import resolve_config
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
@@ -84,6 +84,7 @@ def check(
     workload: Workload | None = None,
     plan: Plan | None = None,
     coefficients: Coefficients = NOMINAL,
+    calibrated: bool = True,
     **choices: Any,
 ) -> Answer:
     """Will it fit?
@@ -94,6 +95,8 @@ def check(
         gpu_index: which GPU of this machine.
         quantization: how the base is stored; None compares what people choose between.
         workload, plan: the ask and the levers as values.
+        coefficients: measured numbers; others than the nominal ones are taken as they are.
+        calibrated: correct the nominal ones by what was measured on this card, or with this recipe.
         choices: fields of Workload and Plan by name, instead of or on top of the values.
 
     Raises:
@@ -113,29 +116,39 @@ def check(
     if workload.trains and lacks_bf16(device):
         plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
     habits = recipe(plan.recipe)
+    kept = stored() if calibrated and device is not None and coefficients is NOMINAL else Stored()
+    applied: list[AppliedCalibration | None] = []
     options: list[Option] = []
     warnings: list[str] = []
     refused: NotModelled | None = None
     for title, candidate in plans(spec, workload, plan, quantization, device):
         try:
-            value = estimate(spec, workload, candidate, habits, device, coefficients)
+            k, used = measured(kept, workload, candidate, habits, device, coefficients)
+            value = estimate(spec, workload, candidate, habits, device, k)
         except NotModelled as error:
             refused = error
             warnings.append(f"{title}: {error}")
             continue
         options.append(Option(title, value.plan, habits, value.estimate, judge(value.estimate, device)))
+        applied.append(used)
     if not options:
         assert refused is not None
         raise refused
     recommended = recommend(options)
-    said = [*warnings, *limits(spec, workload, options[0].plan, device), *without_effect(workload, plan)]
+    least = min(range(len(options)), key=lambda i: options[i].estimate.minimum_mean)
+    said = [
+        *warnings,
+        *kept.problems,
+        *limits(spec, workload, options[0].plan, device),
+        *without_effect(workload, plan),
+    ]
     return Answer(
         model=spec,
         parameters=count_parameters(spec),
         active_parameters=active_parameters(spec),
         workload=workload,
         device=device,
-        calibration=None,
+        calibration=applied[least if recommended is None else recommended],
         options=tuple(options),
         recommended=recommended,
         smallest_gpus=smallest(options) if recommended is None else (),
@@ -174,6 +187,29 @@ def advise(
     smaller = catalog_models.smaller_siblings(answer.model.id)
     setting = Setting(answer.model, workload, asked, answer.options[0].plan)
     return advised(Desk(setting, answer.device, NOMINAL, lambda *_: 1.0, smaller))
+
+
+def measured(
+    kept: Stored, workload: Workload, plan: Plan, habits: Recipe, device: Device | None, nominal: Coefficients
+) -> tuple[Coefficients, AppliedCalibration | None]:
+    """Coefficients for a plan as far as kept calibrations correct them, and which one does."""
+    if not kept.calibrations or device is None:
+        return nominal, None
+    from importlib.metadata import PackageNotFoundError, version
+
+    from vram_advisor import __version__
+    from vram_advisor.calibration.matching import Wanted, correction
+    from vram_advisor.domain.calibration import minor
+    from vram_advisor.memory.session import resolved_inference
+    from vram_advisor.memory.setup import resolved
+
+    try:
+        torch = minor(version("torch"))
+    except PackageNotFoundError:
+        torch = None
+    chosen = resolved(workload, plan, habits) if workload.trains else resolved_inference(plan)
+    asked = Wanted(device=device, workload=workload, plan=chosen, program=__version__, torch=torch)
+    return correction(kept.calibrations, asked, nominal)
 
 
 def list_gpus() -> tuple[GpuSpec, ...]:
@@ -232,6 +268,7 @@ def plan_calibration(
     from vram_advisor.calibration.protocol import Asked, plan_runs
     from vram_advisor.calibration.versions import require
     from vram_advisor.memory.setup import resolved
+    from vram_advisor.sources.configs import resolve_config
     from vram_advisor.sources.dataset import read_lengths
 
     require("calibrate")

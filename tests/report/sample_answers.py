@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Literal
 
 from vram_advisor.domain.amount import SYMBOLS, Amount
-from vram_advisor.domain.answer import Answer, Calibration, Option, SmallestGpu
+from vram_advisor.domain.answer import Answer, AppliedCalibration, Option, SmallestGpu
+from vram_advisor.domain.calibration import CalibrationKey, Learnt
 from vram_advisor.domain.estimate import (
     PHASE_TITLES,
     Adapter,
@@ -45,6 +46,15 @@ MIXTURE = replace(
     MODEL, id="sample-moe", blocks=(Block(attention=Attention(32, 8, 128, 128), experts=Experts(8, 2, 14336)),)
 )
 CARD = Device("Sample 12 GB", 1, "catalogue", 12 * GIB, 12 * GIB - 340 * MIB, sm_count=48, free_sd_bytes=100 * MIB)
+CALIBRATION = AppliedCalibration(
+    "2026-11-21-153012-sample-12-gb-trl", "2026-11-21T15:30:12Z",
+    CalibrationKey(backend="cuda", gpu="Sample 12 GB", torch="2.13", recipe="transformers-peft", system="linux"),
+    "gpu and recipe", (),
+    (
+        Learnt(name="activation_scale", prior=1.0, prior_sd=0.06, value=1.02, sd=0.004),
+        Learnt(name="context_base", prior=15.0, prior_sd=55.0, value=-25.0, sd=14.0),
+    ),
+)  # fmt: skip
 BUSY = replace(
     CARD,
     source="detected",
@@ -154,7 +164,7 @@ def answer(kind: Literal["fits", "tight", "no", "unknown", "busy"]) -> Answer:
         active_parameters=6_738_415_616,
         workload=Workload(method="lora"),
         device=device,
-        calibration=Calibration("c1", "2026-11-23") if kind == "fits" else None,
+        calibration=CALIBRATION if kind == "fits" else None,
         options=options,
         recommended={"fits": 1, "tight": 2, "busy": 2}.get(kind),
         smallest_gpus=smallest if kind in ("no", "unknown") else (),

@@ -117,7 +117,7 @@ def outside(run: int, measurement: Measurement) -> Iterator[Block]:
     """Memory of the process outside the allocator, or all of it where the allocator says nothing."""
     sd = math.hypot(CONTEXT_RESIDUAL * MIB, measurement.disturbed_bytes)
     process, reserved = measurement.process_bytes, measurement.reserved_bytes
-    if measurement.environment.backend in ("cpu", "fake"):
+    if measurement.environment.backend not in GPUS:
         return
     if measurement.context_bytes is not None:
         yield single(run, "context", measurement.context_bytes, sd)

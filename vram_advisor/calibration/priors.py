@@ -45,9 +45,9 @@ def prior(name: str, coefficients: Coefficients) -> Prior:
 def backend_coefficients(backend: Backend, coefficients: Coefficients = NOMINAL) -> Coefficients:
     """Coefficients of a backend that is not CUDA.
 
-    Processors and tensors without memory have neither context nor workspaces nor an allocator that reserves. Of Apple's
-    and Intel's GPUs nothing is known: their context is a guess with a wide spread, and what their libraries hold is part
-    of it. ROCm counts as CUDA until it is measured, with twice the spread.
+    Processors and tensors without memory have neither context nor workspaces nor an allocator that reserves; of Apple's
+    and Intel's nothing is known, and nothing of the kind is learnt. ROCm counts as CUDA until it is measured, with twice
+    the spread.
     """
     if backend == "cuda":
         return coefficients
@@ -59,13 +59,11 @@ def backend_coefficients(backend: Backend, coefficients: Coefficients = NOMINAL)
             cublas_workspace=replace(k.cublas_workspace, sd=2 * k.cublas_workspace.sd),
         )
     none = replace(k.cublas_workspace, value=0.0, sd=0.0)
-    known = backend in ("cpu", "fake")
-    context = replace(k.context_base, value=0.0 if known else 300.0, sd=0.0 if known else 300.0)
     return replace(
         k,
         cublas_workspace=none,
         cublas_workspace_hopper=none,
-        context_base=context,
+        context_base=replace(k.context_base, value=0.0, sd=0.0),
         context_per_sm=replace(k.context_per_sm, value=0.0),
     )
 
@@ -75,9 +73,7 @@ def priors(environment: Environment, coefficients: Coefficients) -> tuple[Prior,
     names = ["activation_scale"]
     if environment.backend in GPUS:
         hopper = (environment.compute_capability or "").startswith("9.") and environment.backend == "cuda"
-        names += ["cublas_workspace_hopper" if hopper else "cublas_workspace", "reserved_scale"]
-    if environment.backend not in ("cpu", "fake"):
-        names.append("context_base")
+        names += ["cublas_workspace_hopper" if hopper else "cublas_workspace", "reserved_scale", "context_base"]
     if environment.backend != "fake":
         # Tensors without memory take no time.
         names.append("throughput_efficiency")

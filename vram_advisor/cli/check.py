@@ -49,6 +49,9 @@ def check(
     ] = False,
     json: Annotated[bool, Parameter(negative=(), help="Print the answer as JSON.")] = False,
     explain: Annotated[bool, Parameter(negative=(), help="Show every product behind every number.")] = False,
+    no_calibration: Annotated[
+        bool, Parameter(negative=(), help="Nominal coefficients, whatever was measured.")
+    ] = False,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
 ) -> int:
@@ -56,15 +59,17 @@ def check(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
-    answer = api.check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
+    answer = api.check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=not no_calibration)
     if json:
         from vram_advisor.report.document import answer_document
 
         print_json(answer_document(answer))
     else:
+        from datetime import UTC, datetime
+
         from vram_advisor.report.screen import answer_lines
 
-        print_lines(answer_lines(answer, terminal_look(), terminal_width(), explain))
+        print_lines(answer_lines(answer, terminal_look(), terminal_width(), explain, datetime.now(UTC)))
     return _concluded(answer, strict)
 
 

@@ -1,6 +1,9 @@
 """What ``check`` answers: options side by side, each with its estimate and verdict."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from vram_advisor.domain.estimate import Estimate, Verdict
 from vram_advisor.domain.gpu import Device
@@ -8,15 +11,30 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 
+if TYPE_CHECKING:
+    # A calibration carries its measurements, whose records nobody needs for an answer without one.
+    from vram_advisor.domain.calibration import CalibrationKey, Learnt
+
 SCHEMA_VERSION = 1
+
+Kinship = Literal["gpu and recipe", "gpu", "recipe"]
+"""What a calibration has in common with a question."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Calibration:
+class AppliedCalibration:
     """Which measurements corrected the answer; None in an answer means nominal coefficients."""
 
     id: str
-    date: str
+    created: str
+    """UTC, ISO 8601 with seconds."""
+    key: CalibrationKey
+    """Where it was made."""
+    kinship: Kinship
+    differs: tuple[str, ...]
+    """What is not the same, so that less of it counts: torch, driver, levers, allocator, program."""
+    learnt: tuple[Learnt, ...]
+    """As far as it counts here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -52,7 +70,8 @@ class Answer:
     active_parameters: int
     workload: Workload
     device: Device | None
-    calibration: Calibration | None
+    calibration: AppliedCalibration | None
+    """Of the option that is shown."""
     options: tuple[Option, ...]
     recommended: int | None
     smallest_gpus: tuple[SmallestGpu, ...]

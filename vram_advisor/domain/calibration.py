@@ -75,6 +75,28 @@ class Calibration:
         check(self)
 
 
+def key_of(measurement: Measurement) -> CalibrationKey:
+    """What moves the numbers of a run."""
+    environment = measurement.environment
+    return CalibrationKey(
+        backend=environment.backend,
+        gpu=environment.device,
+        driver=environment.driver.split(".")[0] if environment.driver else None,
+        torch=minor(environment.versions.get("torch", "")),
+        recipe=measurement.trial.plan.recipe,
+        system=environment.system,
+    )
+
+
+def minor(version: str) -> str:
+    """Major and minor of a version.
+
+    >>> minor("2.13.0+cu128")
+    '2.13'
+    """
+    return ".".join(version.split("+")[0].split(".")[:2])
+
+
 def calibration_id(key: CalibrationKey, created: str) -> str:
     """Date, time, card and recipe in one word that is a file name everywhere.
 

@@ -163,3 +163,4 @@ class Device:
     processes: tuple[GpuProcess, ...] = ()
     free_sd_bytes: int = 0
     """Standard deviation of free_bytes [B]; 0 where it was read from the card."""
+    driver: str | None = None

@@ -63,6 +63,7 @@ def device(machine: Machine, index: int = 0) -> Device:
         spec=gpu.spec,
         unified=gpu.unified,
         processes=gpu.processes,
+        driver=gpu.driver or machine.driver,
     )
 
 

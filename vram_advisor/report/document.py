@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from vram_advisor.domain.answer import SCHEMA_VERSION, Answer, Option
+from vram_advisor.domain.answer import SCHEMA_VERSION, Answer, AppliedCalibration, Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ def answer_document(answer: Answer) -> types.AnswerDocument:
         },
         "workload": dict(vars(answer.workload)),
         "device": None if answer.device is None else _device(answer.device),
-        "calibration": None if calibration is None else {"id": calibration.id, "date": calibration.date},
+        "calibration": None if calibration is None else _calibration(calibration),
         "options": [_option(option) for option in answer.options],
         "recommended": answer.recommended,
         "smallest_gpus": [
@@ -88,6 +88,17 @@ def accuracy_document(report: Report) -> types.AccuracyDocument:
         ],
         "refused": [{"id": refusal.id, "reason": refusal.reason} for refusal in report.refused],
         "unmetered": list(report.unmetered),
+    }
+
+
+def _calibration(applied: AppliedCalibration) -> types.AppliedCalibrationDocument:
+    return {
+        "id": applied.id,
+        "created": applied.created,
+        "kinship": applied.kinship,
+        "differs": list(applied.differs),
+        "key": cast("types.CalibrationKeyDocument", asdict(applied.key)),
+        "learnt": [cast("types.LearntDocument", asdict(row)) for row in applied.learnt],
     }
 
 

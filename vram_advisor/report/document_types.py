@@ -9,8 +9,10 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from vram_advisor.domain.answer import Kinship
 from vram_advisor.domain.estimate import Outcome, Phase
 from vram_advisor.domain.quantization import Evidence
+from vram_advisor.domain.trial import Backend
 
 
 class IntervalDocument(TypedDict):
@@ -54,11 +56,45 @@ class DeviceDocument(TypedDict):
     processes: list[ProcessDocument]
 
 
-class CalibrationDocument(TypedDict):
+class CalibrationKeyDocument(TypedDict):
+    """Where a calibration was made."""
+
+    backend: Backend
+    gpu: str
+    """Name of the device as the driver prints it."""
+    driver: str | None
+    """Major version."""
+    torch: str
+    """Major and minor version."""
+    recipe: str
+    system: str
+
+
+class LearntDocument(TypedDict):
+    """One coefficient before and after."""
+
+    name: str
+    prior: float
+    prior_sd: float
+    value: float
+    sd: float
+    bounded: bool
+    """The measurements asked for more than the bound of a correction allows."""
+
+
+class AppliedCalibrationDocument(TypedDict):
     """Which measurements corrected the answer."""
 
     id: str
-    date: str
+    created: str
+    """UTC, ISO 8601 with seconds."""
+    kinship: Kinship
+    """What it has in common with the question."""
+    differs: list[str]
+    """What has not, so that less of it counts: torch, driver, levers, allocator, program."""
+    key: CalibrationKeyDocument
+    learnt: list[LearntDocument]
+    """As far as it counts here."""
 
 
 class RecipeDocument(TypedDict):
@@ -161,7 +197,8 @@ class AnswerDocument(TypedDict):
     model: ModelDocument
     workload: dict[str, Any]
     device: DeviceDocument | None
-    calibration: CalibrationDocument | None
+    calibration: AppliedCalibrationDocument | None
+    """Of the option that is recommended, else of the one that needs least; null: nominal coefficients."""
     options: list[OptionDocument]
     recommended: int | None
     """Index in options; null where nothing fits or there is no card to compare with."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.report import words
 from vram_advisor.report.bar import memory_bar, phase_bars
+from vram_advisor.report.calibration_words import rests_on
 from vram_advisor.report.explain import explained
 from vram_advisor.report.layout import BLANK, NBSP, Line, Span, indented, line, plain, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.table import components_table, options_table
 from vram_advisor.report.vendor import terms
 from vram_advisor.units.bytes import gib
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 WIDEST = 110
 """Longer lines are hard to read."""
@@ -28,8 +33,10 @@ LEGEND = {
 """What the columns are; of those that are shown."""
 
 
-def answer_lines(answer: Answer, look: Look, width: int, explain: bool = False) -> Iterator[Line]:
-    """The answer from top to bottom."""
+def answer_lines(
+    answer: Answer, look: Look, width: int, explain: bool = False, now: datetime | None = None
+) -> Iterator[Line]:
+    """The answer from top to bottom; ``now``: the time, UTC, for ages instead of dates."""
     width = min(width, WIDEST)
     inner = width - 2
     option, said = words.shown(answer), terms(answer.device)
@@ -46,7 +53,7 @@ def answer_lines(answer: Answer, look: Look, width: int, explain: bool = False) 
     yield from _section(f"When: {option.title} phase by phase, allocated", phase_bars(option, look, inner), width)
     if explain:
         yield from _section(f"Every product behind {option.title}", explained(option, inner, said), width)
-    yield from _section("Assumed", _items(answer.assumptions, "", inner), width)
+    yield from _section("Assumed", _items((*answer.assumptions, rests_on(answer, now)), "", inner), width)
     if answer.warnings:
         yield from _section("Warnings", _items(answer.warnings, "warning", inner), width)
 

@@ -1,0 +1,98 @@
+"""Which measurements an answer rests on, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vram_advisor.units.bytes import MIB
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from vram_advisor.domain.answer import Answer, AppliedCalibration
+    from vram_advisor.domain.calibration import Learnt
+
+NOMINAL = "nominal coefficients, not calibrated"
+DIFFERENCES = {
+    "torch": "another version of PyTorch",
+    "driver": "another driver",
+    "levers": "other kernels",
+    "allocator": "another setting of the allocator",
+    "program": "another version of this program",
+}
+"""Why less of a calibration counts."""
+NAMES = {
+    "activation_scale": "activations",
+    "reserved_scale": "reserved memory",
+    "throughput_efficiency": "speed",
+    "context_base": "context",
+    "cublas_workspace": "workspaces",
+    "cublas_workspace_hopper": "workspaces",
+}
+"""Coefficients as people call them."""
+DAYS = 60
+"""Older than this is said by its date."""
+
+
+def rests_on(answer: Answer, now: datetime | None = None) -> str:
+    """What corrected the answer, and how far; the age only where the time is given.
+
+    Args:
+        answer: the answer.
+        now: the time, UTC.
+    """
+    applied = answer.calibration
+    if applied is None:
+        return NOMINAL
+    said = f"calibrated {_where(answer, applied)} {age(applied.created, now)} ({corrections(applied.learnt)})"
+    if applied.differs:
+        said += f"; less of it counts: {', '.join(DIFFERENCES[each] for each in applied.differs)}"
+    return said
+
+
+def corrections(learnt: Iterable[Learnt]) -> str:
+    """``activations ×1.02, context −40 MiB``; a coefficient whose bound was hit is marked."""
+    rows = [correction(row) + (" at its bound" if row.bounded else "") for row in learnt]
+    return ", ".join(rows) or "nothing learnt"
+
+
+def correction(row: Learnt) -> str:
+    """One coefficient and how far it was moved."""
+    if row.name == "context_base":
+        return f"{NAMES[row.name]} {_signed(row.value - row.prior)} MiB"
+    if row.name in ("cublas_workspace", "cublas_workspace_hopper"):
+        return f"{NAMES[row.name]} {_signed((row.value - row.prior) / MIB)} MiB"
+    return f"{NAMES[row.name]} ×{row.value:.3g}" if row.value < 1 else f"{NAMES[row.name]} ×{row.value:.2f}"
+
+
+def age(created: str, now: datetime | None) -> str:
+    """How long ago a time of ISO 8601 was, or on what day."""
+    day = f"on {created[:10]}"
+    if now is None:
+        return day
+    from datetime import datetime as parser
+
+    try:
+        days = (now.date() - parser.fromisoformat(created).date()).days
+    except ValueError:
+        return day
+    if not 0 <= days <= DAYS:
+        return day
+    return ("today", "yesterday")[days] if days < 2 else f"{days} days ago"
+
+
+def _where(answer: Answer, applied: AppliedCalibration) -> str:
+    device = answer.device
+    this = "this GPU" if device is not None and device.source == "detected" else "a GPU of this kind"
+    match applied.kinship:
+        case "gpu and recipe":
+            return f"on {this}"
+        case "gpu":
+            return f"on {this} with another recipe, {applied.key.recipe},"
+        case "recipe":
+            return f"with this recipe on another GPU, {applied.key.gpu},"
+
+
+def _signed(number: float) -> str:
+    return f"{'−' if round(number) < 0 else '+'}{abs(round(number))}"
