@@ -9,12 +9,12 @@ from math import prod
 
 from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.gguf_conditions import Spot, Traits
-from vram_advisor.domain.gguf_mix import BASE, SMALLEST, UNQUANTISED, USUAL_IMATRIX, quantised_type
+from vram_advisor.domain.gguf_file_types import BASE, UNQUANTISED, USUAL_IMATRIX, file_type_named
+from vram_advisor.domain.gguf_mix import SMALLEST, quantised_type
 from vram_advisor.domain.gguf_names import GGUF_ARCHITECTURES, Shape
 from vram_advisor.domain.gguf_shapes import file_shapes
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
-from vram_advisor.units.errors import BadInput
 from vram_advisor.units.grid import ceil_div
 
 ALIGNMENT = 32
@@ -56,19 +56,6 @@ COUNTED_HEADS = frozenset({"gated_delta_net"})
 """Layers with a state in models whose file gives one number of heads for all layers; others give one per layer."""
 EIGHTY_LAYERS = frozenset({"olmo", "qwen2"})
 """Architectures beside Llama whose shape of 80 layers the quantizer calls 70B."""
-
-
-def file_type_named(name: str) -> str:
-    """The file type that a name means, in any case and with dashes for underscores.
-
-    Raises:
-        BadInput: no such file type.
-    """
-    wanted = name.strip().upper().replace("-", "_")
-    wanted = {"MXFP4": "MXFP4_MOE", "FP16": "F16", "FP32": "F32"}.get(wanted, wanted)
-    if wanted not in BASE:
-        raise BadInput(f"{name} is not a file type of llama.cpp: use one of {', '.join(BASE)}.")
-    return wanted
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,8 @@ The bytes of a weight of ``out_features x in_features`` (n elements) are counted
 from dataclasses import dataclass
 from typing import Literal
 
+from vram_advisor.domain.ggml_types import GGML_TYPES
+from vram_advisor.domain.gguf_file_types import BASE, UNQUANTISED
 from vram_advisor.units.errors import BadInput
 from vram_advisor.units.grid import ceil_div
 
@@ -35,7 +37,7 @@ class Quantization:
     column_bytes: int = 0
     """Bytes per input feature."""
     kernel: str = "none"
-    """Which linear layer runs it: none (an ordinary one), bnb_4bit, bnb_8bit, gptq."""
+    """Which linear layer runs it: none (an ordinary one), bnb_4bit, bnb_8bit, gptq, fp8, mxfp4; gguf: llama.cpp."""
     kept_dtype: str = "bf16"
     """dtype of what is not quantised."""
     only_experts: bool = False
@@ -64,6 +66,19 @@ class Quantization:
     def is_quantised(self) -> bool:
         """Whether linear layers are stored in another form than the rest."""
         return self.kernel != "none"
+
+
+def gguf(file_type: str) -> Quantization:
+    """The row of a file type of llama.cpp. Its bytes are those of the base type; a mix has some tensors in other types,
+    and ``gguf_file.gguf_tensors`` lists each."""
+    base = GGML_TYPES[BASE[file_type]]
+    bits = next(int(letter) for letter in base.name if letter.isdigit())
+    return Quantization(
+        file_type.lower(), f"GGUF {file_type}", bits, "read in source",
+        "llama.cpp v0.5.0 src/llama-quant.cpp, ggml/src/ggml-common.h",
+        block=base.block_size, scale_bytes=base.block_bytes - bits * base.block_size // 8, kernel="gguf",
+        kept_dtype="fp16", trainable=False, expert_stacks=True,
+    )  # fmt: skip
 
 
 _BNB = "bitsandbytes functional.py quantize_4bit: block 64, absmax fp32; double quantization: absmax uint8, block 256"
@@ -112,6 +127,7 @@ _ROWS = (
         "mxfp4", "MXFP4, experts only", 4, "read in source", "transformers integrations/mxfp4.py: one byte per 32 weights",
         block=32, scale_bytes=1, kernel="mxfp4", only_experts=True, trainable=False, expert_stacks=True,
     ),
+    *(gguf(file_type) for file_type in BASE if file_type not in UNQUANTISED),
 )  # fmt: skip
 
 QUANTIZATIONS: dict[str, Quantization] = {row.name: row for row in _ROWS}

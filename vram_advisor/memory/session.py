@@ -64,6 +64,11 @@ def check_inference(model: ModelSpec, plan: Plan) -> None:
     fmt = quantization(plan.quantization)
     if not model.causal:
         raise NotModelled(f"Inference with {model.id} is not modelled: an encoder generates nothing.")
+    if fmt.kernel == "gguf":
+        raise BadInput(
+            f"{fmt.title} is a file type of llama.cpp, and transformers unpacks such a file to 16 bits as it loads it: use "
+            "--runtime llama.cpp, or --quantization bf16 for what transformers would need."
+        )
     if plan.offload != "none":
         raise NotModelled("Inference with weights in host memory is not modelled: use --offload none.")
     if plan.sharding != "none":
