@@ -2,6 +2,9 @@
 
 Sources: llama.cpp v0.5.0 ``src/llama-quant.cpp``, ``conversion/base.py`` (what stays in 32 bits), ggml ``docs/gguf.md``
 (the header, data aligned to 32 bytes).
+
+Weights that are published in MXFP4 (gpt-oss) the converter copies; a K-quant of them is counted as made from 16-bit
+weights, as the quantizer makes it where it is told to, while published ones often keep MXFP4: their header has to be read.
 """
 
 from functools import lru_cache
@@ -16,6 +19,8 @@ from vram_advisor.domain.gguf_shapes import file_shapes
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
 from vram_advisor.units.grid import ceil_div
+
+__all__ = ["file_bytes", "file_type_named", "gguf_tensors", "header_bytes", "vocabulary_bytes"]
 
 ALIGNMENT = 32
 """Of the data in a file [B]."""
