@@ -45,7 +45,7 @@ def heard(run: Run) -> list[str]:
 
 
 ONE_STEP = [
-    "forward", "forward", "forward", "loss_forward",
+    "forward", "forward", "forward", "loss_forward", "loss_forward",
     "loss_backward", "backward_first", BACKWARD_MIDDLE, "backward_last", "clip", "optimizer_step",
 ]  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_a_step_passes_its_borders_in_order(plan: Plan) -> None:
 
 def test_micro_batches_repeat_the_passes() -> None:
     workload = replace(LORA, gradient_accumulation_steps=2)
-    assert heard(build(trial(workload), "cpu")) == ONE_STEP[:8] * 2 + ONE_STEP[8:]
+    assert heard(build(trial(workload), "cpu")) == ONE_STEP[:9] * 2 + ONE_STEP[9:]
 
 
 def test_a_loop_that_does_not_clip_has_no_such_phase() -> None:

@@ -15,6 +15,7 @@ from vram_advisor.calibration.replaced import replaced
 from vram_advisor.units.errors import NotModelled
 
 aten: Any = torch.ops.aten
+switches: Any = torch.backends.cuda
 HALF = (torch.bfloat16, torch.float16)
 WIDEST_FLASH = 256
 """Largest head dimension that flash attention takes."""
@@ -64,14 +65,14 @@ def scaled_dot_product_attention(
     fused = enable_gqa or not groups
     if (
         fused
-        and torch.backends.cuda.flash_sdp_enabled()
+        and switches.flash_sdp_enabled()
         and attn_mask is None
         and query.dtype in HALF
         and width == value.shape[-1]
         and width <= WIDEST_FLASH
     ):
         return flash(query, key, value, dropout_p, is_causal, scale)
-    if fused and torch.backends.cuda.mem_efficient_sdp_enabled():
+    if fused and switches.mem_efficient_sdp_enabled():
         if groups:
             times = query.shape[1] // key.shape[1]
             key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)

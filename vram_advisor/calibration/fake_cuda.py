@@ -46,9 +46,8 @@ _device: str | None = None
 
 
 def _enable() -> str:
-    if torch.backends.cuda.is_built():
-        ensure: Any = torch._C
-        ensure._ensureCUDADeviceGuardSet()
+    if torch.version.cuda is not None:
+        _ensure_guard()
         with contextlib.suppress(RuntimeError):
             if _differentiates():
                 return "cuda"
@@ -122,6 +121,12 @@ def _library(name: str) -> Any:
     return ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / name))
 
 
+def _ensure_guard() -> None:
+    """Have torch put a guard that does nothing in the place of one that counts no device."""
+    core: Any = torch._C
+    core._ensureCUDADeviceGuardSet()
+
+
 def _install_guard() -> None:
     """Have torch put its guard that does nothing in the place of a stub."""
     library = _library("libc10.so")
@@ -135,14 +140,13 @@ def _install_guard() -> None:
     stub = (ctypes.c_void_p * 8)(ctypes.addressof(table))
     _kept.extend((zero, table, stub))
     register(CUDA, ctypes.addressof(stub))
-    ensure: Any = torch._C
-    ensure._ensureCUDADeviceGuardSet()
+    _ensure_guard()
     if registry[CUDA] == ctypes.addressof(stub):
         raise RuntimeError("the stub guard was not replaced")
 
 
 def _register_kernels() -> None:
-    library = torch.library.Library("aten", "IMPL")
+    library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
 
     def never_called(*args: object, **kwargs: object) -> object:
         raise RuntimeError("tensors without memory are not computed with")

@@ -20,7 +20,7 @@ class Observer(Protocol):
 
         The names are those of ``PHASES`` and ``BACKWARD_MIDDLE``. One may follow itself: once per layer (``forward``,
         ``BACKWARD_MIDDLE``), once per micro batch. ``forward`` begins with the embedding and the first layer;
-        ``loss_forward`` where the last layer ends; ``backward_first`` where the gradient of the last layer's output is
+        ``loss_forward`` where the last layer ends and again where autocast does; ``backward_first`` where the gradient of the last layer's output is
         there, ``backward_last`` where that of the first layer's is, and it goes on to the end of the backward pass.
         Borders of layers without a gradient are left out, and so are those of clipping where the stack does not clip.
         The call comes from the thread that runs the pass.
@@ -35,11 +35,15 @@ def by_phase(peaks: dict[str, int]) -> dict[str, int]:
     several kinds, and then in the phase of the higher end.
     """
     phases: dict[str, int] = {phase: peaks[phase] for phase in PHASES if phase in peaks}
-    middle = peaks.get(BACKWARD_MIDDLE, 0)
-    ends = [phase for phase in ("backward_first", "backward_last") if phase in phases]
-    if ends:
-        higher = max(ends, key=phases.__getitem__)
-        phases[higher] = max(phases[higher], middle)
-    elif middle:
-        phases["backward_first"] = middle
-    return phases
+    where = phase_of_middle(peaks)
+    if where is not None:
+        phases[where] = peaks[BACKWARD_MIDDLE]
+    return {phase: phases[phase] for phase in PHASES if phase in phases}
+
+
+def phase_of_middle(peaks: dict[str, int]) -> Phase | None:
+    """The phase in which the layers in the middle count; None where an end is above them."""
+    ends: tuple[Phase, ...] = ("backward_first", "backward_last")
+    if peaks.get(BACKWARD_MIDDLE, 0) <= max(peaks.get(end, 0) for end in ends):
+        return None
+    return max(ends, key=lambda end: peaks.get(end, 0))

@@ -35,8 +35,10 @@ def apply(module: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
 
 @contextmanager
 def building() -> Iterator[None]:
-    """Stand-ins that only the building of a model needs."""
-    with replaced(nn.Module, "_apply", apply):
+    """Stand-ins that only the building of a model needs; weights get no values."""
+    from transformers import initialization
+
+    with initialization.no_init_weights(), replaced(nn.Module, "_apply", apply):
         yield
 
 
@@ -106,11 +108,10 @@ def fused_head() -> Iterator[None]:
 
     def chosen(tensor: Any, index: Any) -> Any:
         # hidden[mask]: where the mask is set is found first.
-        if isinstance(index, torch.Tensor) and index.dtype == torch.bool and index.dim() == 2:
-            if tensor.shape[:2] == index.shape:
-                found = torch.zeros((index.numel(), 2), dtype=torch.int64, device=index.device)
-                return get(tensor, (found[:, 0], found[:, 1]))
-        return get(tensor, index)
+        if not isinstance(index, torch.Tensor) or index.dtype != torch.bool or tensor.shape[:2] != index.shape:
+            return get(tensor, index)
+        found = torch.zeros((index.numel(), 2), dtype=torch.int64, device=index.device)
+        return get(tensor, (found[:, 0], found[:, 1]))
 
     nothing: Any = lambda *args, **kwargs: None  # noqa: E731
     with ExitStack() as stack:

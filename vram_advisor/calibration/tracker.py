@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from vram_advisor.calibration.extrapolation import Moment
 from vram_advisor.calibration.kernel_temporaries import GPU, Table
 
 ROUNDING = 512
@@ -40,17 +41,7 @@ class Storage:
     """One of its dimensions is the vocabulary."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The largest moment of one window: what lies between two borders."""
-
-    border: str
-    """The border that the window begins with (``phases``)."""
-    nbytes: int
-    by_category: dict[str, int]
-
-
-class Tracker(TorchDispatchMode):
+class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts live storages of one kind of device, and where the most are alive between two borders."""
 
     def __init__(self, device: str, vocabulary: int = 0, kernels: Table = GPU) -> None:
@@ -59,7 +50,7 @@ class Tracker(TorchDispatchMode):
         vocabulary: entries of the vocabulary, by which logits are known.
         kernels: what kernels allocate for themselves.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kind, self.vocabulary, self.kernels = device, vocabulary, kernels
         self.storages: list[Storage] = []
         self.events: list[tuple[int, int]] = []
@@ -212,10 +203,10 @@ def _beside(parameter: nn.Parameter) -> Iterable[torch.Tensor]:
 
 def owners(tensor: Any) -> tuple[int, int]:
     """Owners of a tensor and of its storage, Python's among them."""
-    return tensor._use_count(), torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)  # type: ignore[attr-defined]
+    return tensor._use_count(), torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)
 
 
-class _FirstSum(TorchDispatchMode):
+class _FirstSum(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Reads the owners of a gradient that the engine adds another to."""
 
     counts: tuple[int, int] | None = None
@@ -232,7 +223,9 @@ def sole_owner_counts() -> tuple[int, int] | None:
     None where this version of torch does not count them.
     """
     x = torch.ones(2, requires_grad=True)
-    with _FirstSum() as mode:
+    mode: Any = _FirstSum()  # type: ignore[no-untyped-call]
+    with mode:
         y = x * 2.0
         (y * 2.0 + y * 3.0).sum().backward()  # type: ignore[no-untyped-call]
-    return mode.counts
+    counts: tuple[int, int] | None = mode.counts
+    return counts

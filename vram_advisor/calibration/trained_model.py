@@ -21,8 +21,8 @@ from vram_advisor.units.errors import BadInput, Missing, NotModelled
 RECIPES = ("transformers-peft", "transformers-peft-kbit", "trl", "peft-loop")
 """Recipes whose code runs here."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-ATTENTION = {"sdpa_efficient": "sdpa", "sdpa_math": "sdpa"}
-"""Names of transformers where they differ from the plan's."""
+ATTENTION = {"sdpa": None, "sdpa_efficient": "sdpa", "sdpa_math": "sdpa"}
+"""What transformers is asked for where it differs from the plan; None: sdpa where the architecture has it, else eager."""
 
 
 def check_trial(trial: Trial) -> None:
@@ -119,26 +119,36 @@ def configuration(trial: Trial) -> Any:
     return config
 
 
-def _base(trial: Trial, device: str) -> Any:
-    """The model without adapters, on the device."""
+def bare_model(trial: Trial) -> Any:
+    """The model with nothing done to it, on the default device of torch.
+
+    Raises:
+        NotModelled: transformers has no language model or attention of this kind for the architecture.
+    """
     from transformers import AutoModelForCausalLM
 
     plan = trial.plan
     assert plan.weights_dtype and plan.attn_implementation
+    made: Any = AutoModelForCausalLM
+    attention = ATTENTION.get(plan.attn_implementation, plan.attn_implementation)
+    try:
+        return made.from_config(configuration(trial), dtype=DTYPES[plan.weights_dtype], attn_implementation=attention)
+    except ValueError as error:
+        raise NotModelled(str(error).strip().splitlines()[0]) from None
+
+
+def _base(trial: Trial, device: str) -> Any:
+    """The model without adapters, on the device."""
+    plan = trial.plan
+    assert plan.weights_dtype
     fmt = quantization(plan.quantization)
     dtype = DTYPES[plan.weights_dtype]
-    config = configuration(trial)
-    attention = ATTENTION.get(plan.attn_implementation, plan.attn_implementation)
     if fmt.is_quantised:
         check_format(fmt)
     # Real quantised models are made layer by layer from the meta device; on tensors without memory there is no need.
     real = trial.backend != "fake"
     with torch.device("meta" if fmt.is_quantised and real else device):
-        try:
-            made: Any = AutoModelForCausalLM
-            model = made.from_config(config, dtype=dtype, attn_implementation=attention)
-        except ValueError as error:
-            raise NotModelled(str(error).strip().splitlines()[0]) from None
+        model = bare_model(trial)
     if fmt.is_quantised and real:
         quantise(model, fmt, dtype, device)
     elif fmt.is_quantised:

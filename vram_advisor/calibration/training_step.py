@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vram_advisor.calibration.borders import Borders, decoder_layers
 from vram_advisor.calibration.optimizers import make_optimizer
@@ -22,6 +23,8 @@ from vram_advisor.domain.trial import Trial
 
 IGNORED = -100
 """Label of positions without a loss."""
+KERNELS = {"sdpa_efficient": SDPBackend.EFFICIENT_ATTENTION, "sdpa_math": SDPBackend.MATH}
+"""Kernels of scaled_dot_product_attention that a plan may ask for by name."""
 MAX_NORM = 1.0
 """Norm that gradients are clipped to, the default of the Trainer."""
 
@@ -92,8 +95,10 @@ class Run:
             inputs["num_items_in_batch"] = count
         if self.trial.plan.loss == "trl_fused_head":
             inputs["fused_lm_head"] = True
-        with self._autocast():
+        with self._autocast(), self._attention():
             outputs = self.model(**inputs, use_cache=False)
+        # Copies of weights go with autocast; what follows is seen apart from them.
+        observer.enter("loss_forward")
         if self.recipe.outputs_in_fp32 and self.trial.plan.mixed_precision != "none":
             from accelerate.utils.operations import convert_to_fp32  # type: ignore[import-untyped]
 
@@ -112,6 +117,10 @@ class Run:
         if kind is None or kind == "none":
             return contextlib.nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=DTYPES[kind])
+
+    def _attention(self) -> contextlib.AbstractContextManager[Any]:
+        backend = KERNELS.get(self.trial.plan.attn_implementation or "")
+        return sdpa_kernel(backend) if backend is not None else contextlib.nullcontext()
 
     def _batch(self, lengths: Sequence[int]) -> dict[str, torch.Tensor]:
         """Random tokens; with a padding mask where sequences differ or the workload says so."""

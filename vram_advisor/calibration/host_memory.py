@@ -1,0 +1,16 @@
+"""Memory of this process on the host."""
+
+import sys
+
+import psutil
+
+
+def largest_resident_bytes() -> int:
+    """Largest resident set of this process so far [B]."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes, others KiB.
+    return most if sys.platform == "darwin" else most * 1024
