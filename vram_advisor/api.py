@@ -24,7 +24,7 @@ from vram_advisor.domain.tensors import active_parameters, count_parameters
 from vram_advisor.hardware.host import read_host
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.memory.usable import device_from_spec
-from vram_advisor.sources import catalog_gpus, catalog_models
+from vram_advisor.sources import calibrations, catalog_gpus, catalog_models
 from vram_advisor.sources.calibrations import Stored, stored
 from vram_advisor.sources.catalog_gpus import find_gpu, with_spec
 from vram_advisor.sources.models import resolve_model
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vram_advisor.accuracy.score import Report
     from vram_advisor.calibration.calibrate import Calibrated
     from vram_advisor.domain.advice import AdviceAnswer
+    from vram_advisor.domain.calibration import Calibration
     from vram_advisor.domain.protocol import Progress, Protocol
     from vram_advisor.domain.trial import Backend
     from vram_advisor.sources.catalog_models import ModelRecord
@@ -210,6 +211,36 @@ def measured(
     chosen = resolved(workload, plan, habits) if workload.trains else resolved_inference(plan)
     asked = Wanted(device=device, workload=workload, plan=chosen, program=__version__, torch=torch)
     return correction(kept.calibrations, asked, nominal)
+
+
+def list_calibrations() -> Stored:
+    """All calibrations that are kept, and the files that cannot be used."""
+    return stored()
+
+
+def find_calibration(name: str) -> Calibration:
+    """The calibration of this id, or the only one whose id begins so. Raises BadInput."""
+    return calibrations.find(name)
+
+
+def remove_calibrations(names: Sequence[str]) -> list[str]:
+    """Forget calibrations; their ids are returned.
+
+    Raises:
+        BadInput: there is no such calibration; those before it are forgotten.
+        Missing: the system refuses.
+    """
+    return [calibrations.remove(name) for name in names]
+
+
+def export_calibration(name: str, file: str | Path) -> Calibration:
+    """Write a calibration to a file that is not there yet. Raises BadInput, Missing."""
+    return calibrations.export_to(name, Path(file))
+
+
+def import_calibration(file: str | Path) -> Calibration:
+    """Keep the calibration of a file from elsewhere, whatever is in it. Raises BadInput, Missing."""
+    return calibrations.import_from(Path(file))
 
 
 def list_gpus() -> tuple[GpuSpec, ...]:

@@ -37,6 +37,7 @@ COMMANDS = (
         "calibrate:calibrate",
         "Run the real training code for a few steps and correct the predictions for this machine.",
     ),
+    ("calibrations", "calibrations:app", "List, show, remove, export and import what calibrations have taught."),
     ("gpus", "lists:gpus", "List the cards of the catalogue."),
     ("models", "lists:models", "List the models of the catalogue."),
     ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),

@@ -53,10 +53,16 @@ class Segment:
 def segments(option: Option, device: Device | None) -> list[Segment]:
     """What the card holds at the peak, the largest part first, then what is free and what others hold."""
     estimate = option.estimate
+    alive = [c for c in estimate.components if estimate.peak.phase in c.alive]
+    correction = sum(c.nbytes for c in alive if c.kind == "correction")
+    grown = {id(c): sum(a.nbytes(c.values) for a in c.amounts if a.rows != "one") for c in alive}
+    share = correction / max(1, sum(grown.values()))
     kinds: dict[str, int] = {}
-    for component in estimate.components:
-        if estimate.peak.phase in component.alive:
-            kinds[component.kind] = kinds.get(component.kind, 0) + component.nbytes
+    for component in alive:
+        if component.kind != "correction":
+            # A correction may be negative: it is drawn within the parts that it corrects.
+            nbytes = component.nbytes + round(share * grown[id(component)])
+            kinds[component.kind] = kinds.get(component.kind, 0) + nbytes
     ordered = sorted(kinds.items(), key=lambda kind: -kind[1])
     found = [Segment(KIND_TITLES.get(k, k.replace("_", " ")), n, "part") for k, n in ordered[:NAMED]]
     found.append(Segment("other", sum(n for _, n in ordered[NAMED:]), "part"))

@@ -88,8 +88,10 @@ def _where(answer: Answer, applied: AppliedCalibration) -> str:
     match applied.kinship:
         case "gpu and recipe":
             return f"on {this}"
-        case "gpu":
+        case "gpu" if answer.workload.trains:
             return f"on {this} with another recipe, {applied.key.recipe},"
+        case "gpu":
+            return f"on {this} by a fine-tune"
         case "recipe":
             return f"with this recipe on another GPU, {applied.key.gpu},"
 

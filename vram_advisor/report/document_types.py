@@ -97,6 +97,29 @@ class AppliedCalibrationDocument(TypedDict):
     """As far as it counts here."""
 
 
+class KeptCalibrationDocument(TypedDict):
+    """A calibration without its measurements."""
+
+    id: str
+    created: str
+    """UTC, ISO 8601 with seconds."""
+    program: str
+    """Version of vram-advisor that made it."""
+    key: CalibrationKeyDocument
+    learnt: list[LearntDocument]
+    runs: int
+
+
+class CalibrationsDocument(TypedDict):
+    """What ``vram-advisor calibrations --json`` prints."""
+
+    schema_version: int
+    calibrations: list[KeptCalibrationDocument]
+    """The newest first."""
+    problems: list[str]
+    """Files that are not used, each in a sentence that says why."""
+
+
 class RecipeDocument(TypedDict):
     """The training stack whose habits were assumed."""
 

@@ -16,7 +16,7 @@ def explained(option: Option, width: int, terms: Terms) -> Iterator[Line]:
     """All components, those of the peak first, each with its phases, products and reference."""
     phase = option.estimate.peak.phase
     everywhere = {found.phase for found in option.estimate.phases}
-    for component in sorted(option.estimate.components, key=lambda c: (phase not in c.alive, -c.nbytes)):
+    for component in sorted(option.estimate.components, key=lambda c: (phase not in c.alive, -abs(c.nbytes))):
         alive = (
             "always"
             if everywhere <= set(component.alive)

@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import is_typeddict
 
+from vram_advisor.domain.calibration import Calibration, CalibrationKey, Learnt
 from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.trial import Environment, Measurement, Trial
 from vram_advisor.report import document_types
 from vram_advisor.report.choices import TABLES, names
 from vram_advisor.units.errors import BadInput
@@ -32,6 +34,8 @@ DOCUMENTS: dict[str, Published] = {
     "detect": Published("the machine of detect --json", Machine),
     "gpus": Published("the cards of gpus --json", list[GpuSpec]),
     "models": Published("the models of models --json", document_types.ModelsDocument),
+    "calibrations": Published("the list of calibrations --json", document_types.CalibrationsDocument),
+    "calibration": Published("one of calibrations show --json", Calibration),
     "accuracy": Published("the scores of accuracy --json", document_types.AccuracyDocument),
     "workload": Published("what is asked: options of check", Workload),
     "plan": Published("the levers: options of check", Plan),
@@ -51,15 +55,17 @@ def schema(name: str) -> dict[str, Any]:
     found = _of_record(shape) if shape in (Workload, Plan) else TypeAdapter(shape).json_schema(mode="serialization")
     if name == "check":
         found = _with_records(found)
-    if name in ("detect", "gpus"):
-        found = _enveloped(found, None if name == "detect" else "gpus")
+    if name in ("detect", "gpus", "calibration"):
+        found = _enveloped(found, "gpus" if name == "gpus" else None)
     return {"$schema": DIALECT, **found}
 
 
 def _be_exact() -> None:
     """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape."""
     declared = [value for value in vars(document_types).values() if isinstance(value, type) and is_typeddict(value)]
-    for shape in (*declared, Workload, Plan, GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine):
+    machine = (GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine)
+    calibration = (Calibration, CalibrationKey, Learnt, Measurement, Trial, Environment)
+    for shape in (*declared, Workload, Plan, *machine, *calibration):
         with_config(EXACT)(shape)
 
 

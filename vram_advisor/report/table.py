@@ -43,7 +43,7 @@ def options_table(answer: Answer, look: Look, width: int) -> list[Line]:
 def components_table(option: Option, width: int, terms: Terms) -> list[Line]:
     """The largest components alive at the peak, and the rest in one row: together the allocated peak."""
     peak = option.estimate.peak
-    alive = sorted((c for c in option.estimate.components if peak.phase in c.alive), key=lambda c: -c.nbytes)
+    alive = sorted((c for c in option.estimate.components if peak.phase in c.alive), key=lambda c: -abs(c.nbytes))
     kept = alive if len(alive) <= LARGEST else alive[: LARGEST - 1]
     rows = [
         (
