@@ -10,7 +10,7 @@ from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.model import Attention
 from vram_advisor.memory.llama_cpp.builder import Builder
 from vram_advisor.memory.llama_cpp.caches import keeps_window, key_width
-from vram_advisor.memory.llama_cpp.node import HOST, Node
+from vram_advisor.memory.llama_cpp.node import Node
 
 
 def row(type_name: str, elements: int) -> int:

@@ -48,7 +48,7 @@ class Node:
         self.nb = nb or contiguous(type_name, ne)
         self.op = op
         self.sources = sources
-        self.view_of = view_of.view_of or view_of if view_of is not None else None
+        self.view_of: Node | None = None if view_of is None else view_of.view_of or view_of
         self.place: int | None = None
         """Where a weight or a cache lies: HOST or a GPU; None: in the compute buffer."""
         self.weight = False

@@ -6,6 +6,7 @@ Source: llama.cpp v0.5.0 ``src/llama-context.cpp`` (constructor, sched_reserve, 
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
@@ -79,6 +80,11 @@ def sizes(options: LlamaCppOptions) -> Sizes:
     )
 
 
+def single_precision(x: float) -> float:
+    """The number as llama.cpp holds it, in 32 bits: a layer on the border of two GPUs depends on it."""
+    return float(struct.unpack("f", struct.pack("f", x))[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where layers lie: HOST or the number of a GPU."""
@@ -102,15 +108,18 @@ def layout(model: ModelSpec, options: LlamaCppOptions, shares: tuple[float, ...]
     acting = min(asked, count + 1)
     first = max(count + 1 - asked, 0)
     single = options.split_mode == "none"
-    split = options.tensor_split or shares or (1.0,) * options.num_gpus
-    if single or options.num_gpus == 1:
-        split = (1.0,)
-    ends = list(accumulate(split))
-    ends = [end / ends[-1] for end in ends]
+    given = options.tensor_split if any(options.tensor_split) else shares
+    split = given if given and not single else (1.0,) * options.num_gpus
+    ends = [single_precision(end) for end in accumulate(split, lambda a, b: single_precision(a + b))]
+    ends = [single_precision(end / ends[-1]) for end in ends]
 
     def place(i: int) -> int:
         if i < first or acting == 0:
             return HOST
-        return options.main_gpu if single else min(bisect_right(ends, (i - first) / acting), len(ends) - 1)
+        return (
+            options.main_gpu
+            if single
+            else min(bisect_right(ends, single_precision((i - first) / acting)), len(ends) - 1)
+        )
 
     return Layout(tuple(place(i) for i in range(count)), place(count), asked > count)
