@@ -13,7 +13,7 @@ from vram_advisor.accuracy.metrics import quantile
 from vram_advisor.accuracy.score import score_ledgers
 from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.gguf_file import file_bytes, gguf_tensors, header_bytes
-from vram_advisor.domain.gguf_mix import BASE, UNQUANTISED
+from vram_advisor.domain.gguf_file_types import BASE, UNQUANTISED
 from vram_advisor.domain.gguf_shapes import file_shapes
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
