@@ -1,5 +1,7 @@
 """File types of llama.cpp as storage formats: what they weigh, and who refuses them."""
 
+from typing import Any
+
 import pytest
 
 from vram_advisor import api
@@ -43,6 +45,6 @@ def test_a_mix_is_heavier_than_its_base_type() -> None:
         ({"method": "full"}, "GGUF Q4_K_M weights cannot be trained: use --method qlora"),
     ],
 )
-def test_programs_that_do_not_compute_on_it_refuse_it_by_name(choices: dict[str, str], said: str) -> None:
+def test_programs_that_do_not_compute_on_it_refuse_it_by_name(choices: dict[str, Any], said: str) -> None:
     with pytest.raises(AdvisorError, match=said):
         api.check("llama-3.1-8b", gpu="rtx-4090", quantization="Q4-K-M", **choices)
