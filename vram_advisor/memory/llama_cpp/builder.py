@@ -93,7 +93,7 @@ class Builder:
         place = self.layout.layers[layer]
         down, up = Node("lora_a", lora.type, four(x.ne[0], lora.r)), Node("lora_b", lora.type, four(lora.r, outputs))
         for matrix in (down, up):
-            matrix.place, matrix.weight = place, True
+            matrix.place = place
         self.weights[f"blk.{layer}.{name}.a"], self.weights[f"blk.{layer}.{name}.b"] = down, up
         return g.like("SCALE", "lora", g.multiply("lora", up, g.multiply("lora", down, x)))
 
