@@ -39,13 +39,14 @@ class Place:
     """Reads the GPUs as they are now."""
 
 
-def find_place(machine: Machine, backend: Backend | None, gpu_index: int | None) -> Place:
+def find_place(machine: Machine, backend: Backend | None, gpu_index: int | None, count: int = 1) -> Place:
     """The place for what was asked.
 
     Args:
         machine: what this computer has.
         backend: None: that of the GPU.
         gpu_index: which GPU; None: the first that programs see.
+        count: GPUs that are used together.
 
     Raises:
         Missing: there is no such GPU, or it does not say how much memory is free.
@@ -62,6 +63,8 @@ def find_place(machine: Machine, backend: Backend | None, gpu_index: int | None)
         wanted = {"cuda": "NVIDIA GPU", "rocm": "AMD GPU", "mps": "Apple GPU", None: "GPU"}[backend]
         why = f" {machine.notes[0]}" if machine.notes and not machine.gpus else ""
         raise Missing(f"There is no {wanted} here.{why} {NO_GPU}")
+    if count > len(gpus):
+        raise Missing(f"--num-gpus {count} needs {count} GPUs of one kind, and there {_are(len(gpus))} here.")
     index = _first_visible(gpus, os.environ) if gpu_index is None else gpu_index
     device = device_at(machine, index)
     gpu = next(gpu for gpu in machine.gpus if gpu.index == index)
@@ -74,9 +77,13 @@ def find_place(machine: Machine, backend: Backend | None, gpu_index: int | None)
         gpu.driver or machine.driver,
         gpu.name,
         index,
-        None if gpu_index is None else _shown(gpu, gpus),
+        None if gpu_index is None or count > 1 else _shown(gpu, gpus),
         lambda: detect().gpus,
     )
+
+
+def _are(count: int) -> str:
+    return "is one" if count == 1 else f"are {count}"
 
 
 def _processor(machine: Machine) -> Device | None:

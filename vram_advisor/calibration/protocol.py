@@ -7,6 +7,7 @@ repeats add little, since a run repeats to the byte.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from vram_advisor.calibration.depths import at_depth, two_depths
 from vram_advisor.calibration.priors import backend_coefficients
@@ -75,26 +76,19 @@ def plan_runs(asked: Asked) -> Protocol:
         if obstacle is None or length // 2 < SHORTEST:
             break
         length //= 2
-    if obstacle is not None and not obstacle.slow:
+    if obstacle == "memory":
         raise BadInput(_refusal(asked, long[-1], length))
     short = [_run(asked, depth, max(1, length // FAR_APART), dataset=False) for depth in depths]
     runs = sorted(short + long if length > 1 else long, key=lambda run: run.needed_bytes)
     return Protocol(asked.model, tuple(runs), asked.backend, asked.device, notes=_notes(asked, longest, length))
 
 
-@dataclass(frozen=True, slots=True)
-class _Obstacle:
-    """Why a run is not made as it is."""
-
-    slow: bool
-    """It fits and takes too long."""
-
-
-def _obstacle(asked: Asked, runs: list[PlannedRun]) -> _Obstacle | None:
+def _obstacle(asked: Asked, runs: list[PlannedRun]) -> Literal["memory", "time"] | None:
+    """What is not there for runs."""
     if asked.device is not None and any(run.needed_bytes > asked.device.free_bytes for run in runs):
-        return _Obstacle(slow=False)
+        return "memory"
     if asked.backend == "cpu" and any(_step_seconds(run) > LONGEST_STEP for run in runs):
-        return _Obstacle(slow=True)
+        return "time"
     return None
 
 
@@ -129,8 +123,9 @@ def _sample(asked: Asked, length: int) -> tuple[int, ...]:
     """As many lengths of the dataset as the steps take, in its order; the longest comes last, in a step that counts."""
     count = asked.steps * asked.workload.micro_batch_size * asked.workload.gradient_accumulation_steps
     cut = [min(each, length) for each in asked.lengths]
-    first = [cut[i % len(cut)] for i in range(count - 1)]
-    return (*first, max(cut))
+    others = tuple(cut[i % len(cut)] for i in range(count - 1))
+    # A trace follows one step, the first.
+    return (max(cut), *others) if asked.backend == "fake" else (*others, max(cut))
 
 
 def _needed_bytes(asked: Asked, model: ModelSpec, workload: Workload) -> int:

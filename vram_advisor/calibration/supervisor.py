@@ -240,14 +240,15 @@ def _listen(
     heard_at = time.monotonic()
     exit_by = began + limits.seconds
     died_at: float | None = None
+    released = False
     while True:
         now = time.monotonic()
         if stop is not None and stop.is_set():
             return "stopped", "It was stopped."
+        if now > exit_by and released:
+            # All that was asked is said, and only the exit is late; or others wait for a process that has failed.
+            return ("ended", "") if last_words >= processes else ("stopped", "Another process of the run failed.")
         if now > exit_by:
-            if last_words >= processes:
-                # It said all that was asked and only its exit is late.
-                return "ended", ""
             return "timed_out", f"It took longer than its limit of {limits.seconds:.0f} s and was ended."
         if now - heard_at > limits.silence:
             return "timed_out", f"It gave no sign for {limits.silence:.0f} s and was ended."
@@ -274,4 +275,5 @@ def _listen(
             last_words += 1
             if last_words >= processes or message["event"] != "measured":
                 worker.release()
+                released = True
                 exit_by = min(exit_by, time.monotonic() + EXIT_PATIENCE)

@@ -24,14 +24,15 @@ class TrackerMeter:
     Args:
         device: cpu or mps.
         reserved: what the device's allocator holds now [B]; None: simulated.
+        tracker: follows the storages; None: one for a process alone.
     """
 
-    def __init__(self, device: str, reserved: Callable[[], int] | None = None) -> None:
+    def __init__(self, device: str, reserved: Callable[[], int] | None = None, tracker: Tracker | None = None) -> None:
         self.device = device
         self.slows = True
         self._reserved = reserved
         self._most_reserved = 0
-        self._tracker = Tracker(device, kernels={})
+        self._tracker = tracker or Tracker(device, kernels={})
         self._peaks = Peaks()
         self._at = 0
         self._live = 0

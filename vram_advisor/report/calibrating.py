@@ -146,7 +146,10 @@ def calibrated_lines(done: Calibrated, width: int) -> Iterator[Line]:
     for note in done.notes:
         yield from wrapped(line(f"- {note}", "warning"), width, hanging=2)
     if done.saved is not None:
-        yield from wrapped(line(f"Saved as {done.calibration.id}: `check` uses it where it applies.", "dim"), width)
+        use = "`check` uses it where it applies"
+        if done.protocol.backend in ("cpu", "fake"):
+            use = "what was not measured on a GPU does not correct answers about one"
+        yield from wrapped(line(f"Kept as {done.calibration.id}; {use}.", "dim"), width)
 
 
 def shown(compared: Sequence[Compared]) -> list[Compared]:
@@ -170,7 +173,8 @@ def _figure_row(done: Calibrated, figure: Compared) -> Sequence[Line]:
     values = (_value(figure.channel, figure.before), least + _value(figure.channel, figure.measured), _value(figure.channel, figure.after))  # fmt: skip
     work = measurement.trial.workload
     tokens = f"{work.micro_batch_size} × {work.sequence_length:,}"
-    cells = (str(figure.run + 1), tokens, title, *values, *off)
+    number = next((i for i, run in enumerate(done.protocol.runs, 1) if run.trial == measurement.trial), 0)
+    cells = (str(number), tokens, title, *values, *off)
     return tuple(line(cell) for cell in cells)
 
 

@@ -1,0 +1,61 @@
+"""A model shared by several processes, as DDP and FSDP2 share it (torch).
+
+Sources: torch ``nn/parallel/distributed.py``, ``distributed/fsdp/_fully_shard``; accelerate ``utils/fsdp_utils.py``
+fsdp2_prepare_model (trained parameters in fp32 under mixed precision, a unit per layer).
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from vram_advisor.calibration.borders import decoder_layers
+from vram_advisor.calibration.trained_model import DTYPES, check_trial, trained_model
+from vram_advisor.calibration.training_step import Run
+from vram_advisor.domain.quantization import quantization
+from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.trial import Trial
+from vram_advisor.units.errors import NotModelled
+
+SHARDED = ("fsdp_full", "fsdp_grad_op")
+"""Ways in which every process keeps a part of the weights."""
+
+
+def build_shared(trial: Trial, device: str) -> Run:
+    """The model of a trial on this process's device, shared with the other processes, and its optimizer.
+
+    The process group has to be there.
+
+    Raises:
+        NotModelled, BadInput, Missing: the combination does not run here.
+    """
+    plan = trial.plan
+    alone = replace(trial, plan=replace(plan, sharding="none"))
+    if plan.sharding in SHARDED:
+        if quantization(plan.quantization).is_quantised:
+            raise NotModelled("Quantised weights are not sharded here: use --sharding ddp.")
+        check_trial(alone)
+        model = trained_model(alone, recipe(plan.recipe), device)
+        return Run(trial, _sharded(model, trial), device)
+    check_trial(trial)
+    run = Run(trial, trained_model(alone, recipe(plan.recipe), device), device)
+    index = torch.device(device).index
+    run.model = DistributedDataParallel(run.model, device_ids=None if index is None else [index])
+    return run
+
+
+def _sharded(model: Any, trial: Trial) -> Any:
+    """The model with its weights in parts: one unit per layer, and the rest as another."""
+    options: dict[str, Any] = {"reshard_after_forward": trial.plan.sharding == "fsdp_full"}
+    kind = trial.plan.mixed_precision
+    if kind and kind != "none":
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.float32)
+        dtype = DTYPES[kind]
+        options["mp_policy"] = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=dtype, output_dtype=dtype)
+    for layer in decoder_layers(model):
+        fully_shard(layer, **options)
+    return fully_shard(model, **options)
