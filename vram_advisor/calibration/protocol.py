@@ -69,18 +69,26 @@ def plan_runs(asked: Asked) -> Protocol:
     """
     depths = (asked.model.num_hidden_layers,) if asked.full else two_depths(asked.config)
     longest = min(asked.workload.sequence_length, max(asked.lengths, default=asked.workload.sequence_length))
-    length = longest
-    while True:
-        long = [_run(asked, depth, length, dataset=True) for depth in depths]
-        obstacle = _obstacle(asked, long)
-        if obstacle is None or length // 2 < SHORTEST:
-            break
-        length //= 2
-    if obstacle == "memory":
+    length, long = _longest_that_fits(asked, depths, longest)
+    if _obstacle(asked, long) == "memory":
+        # One depth alone tells less, but the smaller one is worth a try.
+        depths = depths[:1]
+        length, long = _longest_that_fits(asked, depths, longest)
+    if _obstacle(asked, long) == "memory":
         raise BadInput(_refusal(asked, long[-1], length))
     short = [_run(asked, depth, max(1, length // FAR_APART), dataset=False) for depth in depths]
     runs = sorted(short + long if length > 1 else long, key=lambda run: run.needed_bytes)
     return Protocol(asked.model, tuple(runs), asked.backend, asked.device, notes=_notes(asked, longest, length))
+
+
+def _longest_that_fits(asked: Asked, depths: tuple[int, ...], longest: int) -> tuple[int, list[PlannedRun]]:
+    """The longest sequences, halved where that is needed, that fit at all depths; the shortest where none do."""
+    length = longest
+    while True:
+        runs = [_run(asked, depth, length, dataset=True) for depth in depths]
+        if _obstacle(asked, runs) is None or length // 2 < SHORTEST:
+            return length, runs
+        length //= 2
 
 
 def _obstacle(asked: Asked, runs: list[PlannedRun]) -> Literal["memory", "time"] | None:
