@@ -1,8 +1,34 @@
 """Options that contradict each other: refused by name, so that none is silently left out of the answer."""
 
-from vram_advisor.domain.plan import Plan, Workload
+from dataclasses import fields
+
+from vram_advisor.domain.plan import LLAMA_CPP_ONLY, Plan, Workload
 from vram_advisor.domain.quantization import Quantization
+from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.units.errors import BadInput
+
+MAY_BE_EMPTY = frozenset({"modules_to_save", "override_tensor", "tensor_split"})
+"""Lists that are empty as a rule."""
+LLAMA_CPP_CACHES = frozenset({"f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"})
+"""Cache types that only llama.cpp has."""
+
+
+def refuse_llama_cpp_options(plan: Plan) -> None:
+    """Options of llama.cpp under another program.
+
+    Raises:
+        BadInput: one is set.
+    """
+    if plan.runtime in GGUF_RUNTIMES:
+        return
+    for entry in fields(plan):
+        if entry.name in LLAMA_CPP_ONLY and getattr(plan, entry.name) != entry.default:
+            option = entry.name.replace("_", "-")
+            raise BadInput(
+                f"--{option} is an option of llama.cpp: use it with --runtime llama.cpp, ollama or lm-studio."
+            )
+    for name in {plan.cache_type_k, plan.cache_type_v} & LLAMA_CPP_CACHES:
+        raise BadInput(f"A cache in {name} is for --runtime llama.cpp; {plan.runtime} has others.")
 
 
 def refuse_contradictions(workload: Workload, plan: Plan, base: Quantization | None) -> None:
@@ -13,12 +39,13 @@ def refuse_contradictions(workload: Workload, plan: Plan, base: Quantization | N
     """
     for record in (workload, plan):
         for name, value in vars(record).items():
-            if (value in ("", ()) and name != "modules_to_save") or (isinstance(value, tuple) and "" in value):
+            if (value in ("", ()) and name not in MAY_BE_EMPTY) or (isinstance(value, tuple) and "" in value):
                 raise BadInput(f"--{name.replace('_', '-')} is empty: give a value or leave the option out.")
     if workload.trains and plan.runtime != "transformers":
         raise BadInput(
             f"--runtime {plan.runtime} serves models and --method {workload.method} trains one: leave out one of the two."
         )
+    refuse_llama_cpp_options(plan)
     if workload.method == "qlora" and base is not None and not base.is_quantised:
         raise BadInput(
             f"--method qlora trains on a quantised base, which --quantization {base.name} is not: "

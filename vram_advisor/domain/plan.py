@@ -14,7 +14,10 @@ Method = Literal["inference", "lora", "qlora", "dora", "full"]
 Objective = Literal["sft", "dpo", "orpo", "kto"]
 Checkpointing = Literal["none", "full", "selective", "offload"]
 Sharding = Literal["none", "ddp", "fsdp_full", "fsdp_grad_op", "zero1", "zero2", "zero3"]
-Runtime = Literal["transformers", "vllm"]
+Runtime = Literal["transformers", "vllm", "llama.cpp", "ollama", "lm-studio"]
+CacheType = Literal[
+    "fp16", "bf16", "fp8", "int8", "int4", "f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"
+]  # fmt: skip
 
 COUNT = {"minimum": 1, "maximum": 2**40}
 """Bounds of tokens and sequences."""
@@ -99,14 +102,40 @@ class Plan:
     """PYTORCH_ALLOC_CONF=expandable_segments:True."""
     runtime: Runtime = "transformers"
     """Program that serves the model at inference."""
-    cache_type_k: Literal["fp16", "bf16", "fp8", "int8", "int4"] | None = None
-    """Type of cached keys; None: that of the weights."""
-    cache_type_v: Literal["fp16", "bf16", "fp8", "int8", "int4"] | None = None
+    cache_type_k: CacheType | None = None
+    """Type of cached keys; None: that of the weights, f16 under llama.cpp."""
+    cache_type_v: CacheType | None = None
     """Type of cached values."""
     cache_implementation: Literal["dynamic", "static"] = "dynamic"
     """transformers: grow the cache token by token, or allocate it at once."""
     gpu_memory_utilization: float = field(default=0.9, metadata={"exclusiveMinimum": 0.0, "maximum": 1.0})
     """vLLM: share of the card that it takes."""
+    n_gpu_layers: int | None = field(default=None, metadata={"minimum": 0, "maximum": 2**20})
+    """llama.cpp: layers on the GPUs from the last one on, the output layer counted as one; None: all."""
+    n_cpu_moe: int = field(default=0, metadata={"minimum": 0, "maximum": 2**20})
+    """llama.cpp: experts of the first so many layers stay in system memory."""
+    cpu_moe: bool = False
+    """llama.cpp: the experts of all layers stay in system memory."""
+    override_tensor: tuple[str, ...] = ()
+    """llama.cpp: weights by pattern of their name and the device they go to, such as exps=CPU."""
+    split_mode: Literal["none", "layer", "row"] = "layer"
+    """llama.cpp: what several GPUs share."""
+    tensor_split: tuple[float, ...] = ()
+    """llama.cpp: share of each GPU; empty: equal."""
+    n_parallel: int | None = field(default=None, metadata=COUNT)
+    """llama.cpp: slots of the server; None: as the program does."""
+    kv_unified: bool = True
+    """llama.cpp: slots share one cache."""
+    n_batch: int | None = field(default=None, metadata=COUNT)
+    """llama.cpp: tokens of one logical batch; None: as the program does."""
+    n_ubatch: int | None = field(default=None, metadata=COUNT)
+    """llama.cpp: tokens that are computed together; None: as the program does."""
+    flash_attn: Literal["auto", "on", "off"] | None = None
+    """llama.cpp: flash attention; None: auto."""
+    kv_offload: bool = True
+    """llama.cpp: the cache lies where its layers lie; otherwise in system memory."""
+    swa_full: bool = False
+    """llama.cpp: layers with a sliding window keep the whole context."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -142,3 +171,21 @@ INFERENCE_ONLY = frozenset(
     }
 )
 """Fields without effect on a fine-tune."""
+LLAMA_CPP_ONLY = frozenset(
+    {
+        "n_gpu_layers",
+        "n_cpu_moe",
+        "cpu_moe",
+        "override_tensor",
+        "split_mode",
+        "tensor_split",
+        "n_parallel",
+        "kv_unified",
+        "n_batch",
+        "n_ubatch",
+        "flash_attn",
+        "kv_offload",
+        "swa_full",
+    }
+)
+"""Fields of llama.cpp and the programs that run it."""

@@ -82,3 +82,59 @@ SERVING: dict[str, Serving] = {row.name: row for row in _ROWS}
 def serving(recipe_name: str) -> Serving:
     """How the program of a recipe generates."""
     return SERVING.get(recipe_name) or SERVING["transformers"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GgufServing:
+    """The habits of one program and version that runs llama.cpp."""
+
+    name: str
+    runtime: str
+    title: str
+    versions: str
+    evidence: Evidence
+    source: str
+    slots: int = 1
+    """Slots that it opens where one sequence is asked for; they share one cache."""
+    n_batch: int = 2048
+    n_ubatch: int = 512
+    outputs: Literal["slots", "batch"] = "slots"
+    """Rows of logits that are reserved: one per slot, or a whole batch."""
+    batch_by_context: bool = False
+    """The batch is chosen by context and free memory, and computed at once (Ollama)."""
+    swa_full: bool = False
+    """Layers with a sliding window keep the whole context."""
+
+
+_GGUF_ROWS = (
+    GgufServing(
+        "llama.cpp", "llama.cpp", "llama-server", "llama.cpp v0.5.0 (since June 2026)", "measured",
+        "llama.cpp common/common.h, tools/server/server-context.cpp (n_parallel 4, unified cache; n_outputs_max)", slots=4,
+    ),
+    GgufServing(
+        "llama-cli", "llama.cpp", "llama-cli", "llama.cpp v0.5.0", "measured", "llama.cpp common/common.h, tools/cli",
+        outputs="batch",
+    ),
+    GgufServing(
+        "llama.cpp-2025", "llama.cpp", "llama-server of 2025", "llama.cpp b3000 to b9300", "measured",
+        "llama.cpp src/llama-context.cpp before pull request 23861 (logits of a whole batch), one slot", outputs="batch",
+    ),
+    GgufServing(
+        "ollama", "ollama", "Ollama", "Ollama 0.30 and newer (runs llama-server)", "read in source",
+        "ollama llm/llama_server.go, server/sched.go, envconfig/config.go", n_batch=512, batch_by_context=True,
+    ),
+    GgufServing(
+        "lm-studio", "lm-studio", "LM Studio", "LM Studio 0.4, llama.cpp runtime 2", "read in source",
+        "lmstudio SDK 2.0 LLMLoadModelConfig (evalBatchSize 512, useUnifiedKvCache, maxParallelPredictions 4)",
+        slots=4, n_batch=512,
+    ),
+)  # fmt: skip
+
+GGUF_SERVING: dict[str, GgufServing] = {row.name: row for row in _GGUF_ROWS}
+GGUF_RUNTIMES = frozenset(row.runtime for row in _GGUF_ROWS)
+"""Values of ``Plan.runtime`` that run llama.cpp."""
+
+
+def gguf_serving(recipe_name: str, runtime: str) -> GgufServing:
+    """The row of a recipe of that name, else the present version of a runtime."""
+    return GGUF_SERVING.get(recipe_name) or GGUF_SERVING[runtime]

@@ -8,6 +8,7 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
+from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.memory.setup import resolved
 from vram_advisor.memory.timeline import estimate_training
 
@@ -35,6 +36,10 @@ def estimate(
     """
     if not workload.trains:
         # A question about training is answered without importing what only inference needs.
+        if plan.runtime in GGUF_RUNTIMES:
+            from vram_advisor.memory.llama_cpp.estimate import estimate_llama_cpp
+
+            return Estimated(plan, estimate_llama_cpp(model, workload, plan, recipe, device, coefficients))
         from vram_advisor.memory.inference import estimate_inference
         from vram_advisor.memory.session import resolved_inference
 

@@ -1,0 +1,113 @@
+"""Memory of a model under llama.cpp and the programs that run it, as an estimate like every other."""
+
+from __future__ import annotations
+
+import math
+
+from vram_advisor.domain.coefficients import Coefficients
+from vram_advisor.domain.estimate import Component, Estimate, Peak, PhasePeak
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
+from vram_advisor.domain.serving import gguf_serving
+from vram_advisor.memory.llama_cpp.memory import Buffers, LlamaCppMemory, llama_cpp_memory
+from vram_advisor.memory.llama_cpp.node import HOST
+from vram_advisor.memory.llama_cpp.overhead import context_bytes, pool_bytes
+from vram_advisor.memory.llama_cpp.parts import (
+    ALL,
+    OTHER_BUILDS,
+    cache_components,
+    compute_component,
+    weights_component,
+)
+from vram_advisor.memory.llama_cpp.start import start_of, weights_of
+from vram_advisor.memory.numbers import interval
+from vram_advisor.units.bytes import gib
+from vram_advisor.units.errors import NotModelled
+
+
+def memory_of(
+    model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None
+) -> LlamaCppMemory:
+    """All buffers of a start.
+
+    Raises:
+        BadInput, NotModelled: a choice that llama.cpp does not have, or that has no evidence.
+    """
+    if not model.causal:
+        raise NotModelled(f"Encoders such as {model.id} are not modelled under llama.cpp.")
+    row = gguf_serving(recipe.name, plan.runtime)
+    tensors = weights_of(model, plan)
+    return llama_cpp_memory(model, tensors, start_of(model, workload, plan, row, tensors, device))
+
+
+def estimate_llama_cpp(
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    device: Device | None,
+    coefficients: Coefficients,
+) -> Estimate:
+    """Memory of the fullest GPU.
+
+    Allocated is what llama.cpp counts as its own (``self``: model, context and compute buffers); the process has the
+    CUDA context and the pool of the kernels beside it. llama.cpp allocates what it will ever need at start, so the
+    minimum is the same.
+
+    Raises:
+        BadInput, NotModelled: as ``memory_of``.
+    """
+    memory = memory_of(model, workload, plan, recipe, device)
+    fullest = max(memory.gpus, key=lambda b: b.total) if memory.gpus else memory.host
+    own = fullest.total
+    context, context_sd = context_bytes(device)
+    pool, pool_sd = pool_bytes(model, memory.sizes.n_tokens)
+    spread = OTHER_BUILDS * fullest.compute
+    outside_sd = math.hypot(context_sd, pool_sd, spread)
+    process = own + context + pool
+    peak = Peak(
+        "prefill",
+        interval(own, spread),
+        interval(own, spread),
+        interval(process, outside_sd),
+        interval(process, outside_sd),
+    )
+    phases = tuple(PhasePeak(phase, own) for phase in ALL)
+    return Estimate(
+        peak=peak,
+        phases=phases,
+        components=tuple(components(memory, fullest)),
+        host_bytes=memory.host.total,
+        adapter=None,
+        minimum_mean=process,
+        minimum_sd=outside_sd,
+        notes=tuple(notes(memory)),
+    )
+
+
+def components(memory: LlamaCppMemory, fullest: Buffers) -> list[Component]:
+    """What lies in one place."""
+    found = [weights_component(memory, fullest.place), *cache_components(memory, fullest.place)]
+    return [*found, compute_component(memory, fullest.place)]
+
+
+def notes(memory: LlamaCppMemory) -> list[str]:
+    """What a person should know about the start."""
+    options, host = memory.options, memory.host
+    said = []
+    if options.n_parallel > 1:
+        how = "share one cache" if options.kv_unified else "have a cache each"
+        said.append(f"{options.n_parallel} slots {how} of {memory.sizes.n_ctx:,} tokens; --n-parallel 1 is the least.")
+    if memory.offloaded_bytes:
+        said.append(
+            f"{gib(memory.offloaded_bytes)} of weights and {gib(host.cache)} of cache stay in system memory, "
+            f"which needs {gib(host.total)} in all; a token waits for them on the processor."
+        )
+    if options.num_gpus > 1:
+        each = ", ".join(gib(b.total) for b in memory.gpus)
+        said.append(f"The GPUs hold {each}; the figures are those of the fullest.")
+    if not memory.flash and HOST not in memory.layout.layers:
+        said.append("Without flash attention scores of the whole context are written out for every batch.")
+    return said
