@@ -43,9 +43,11 @@ def _required(value: Any, rule: list[str], schema: Any, root: Any, at: str) -> l
     return [f"{at}: {key} is missing" for key in rule if key not in value]
 
 
-def _additional(value: Any, rule: bool, schema: Any, root: Any, at: str) -> list[str]:
-    assert rule is False
-    return [f"{at}: {key} is unknown" for key in value if key not in schema["properties"]]
+def _additional(value: Any, rule: Any, schema: Any, root: Any, at: str) -> list[str]:
+    others = [key for key in value if key not in schema.get("properties", ())]
+    if isinstance(rule, dict):
+        return [p for key in others for p in problems(value[key], rule, root, f"{at}.{key}")]
+    return [] if rule else [f"{at}: {key} is unknown" for key in others]
 
 
 def _items(value: Any, rule: dict[str, Any], schema: Any, root: Any, at: str) -> list[str]:

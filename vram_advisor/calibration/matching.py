@@ -121,7 +121,9 @@ def kin(calibration: Calibration, wanted: Wanted) -> Match | None:
         differs.append("driver")
     if series(wanted.program) != series(calibration.program):
         differs.append("program")
-    differs += lever_differences(calibration, wanted.workload, wanted.plan)
+    # That another recipe has other levers is counted already.
+    levers = lever_differences(calibration, wanted.workload, wanted.plan)
+    differs += [each for each in levers if recipe or each != "levers"]
     return Match(calibration, kinship, wanted.workload.trains, tuple(differs))
 
 
