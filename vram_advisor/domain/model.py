@@ -3,8 +3,10 @@
 Symbols of ``docs/nomenclature.md``: H = hidden_size, V = vocab_size, d = head_dim, I = intermediate_size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from vram_advisor.domain.stored_tensor import StoredTensor
 
 NormKind = Literal[
     "rms",
@@ -243,6 +245,9 @@ class ModelSpec:
     """dtype of the published weights: bf16, fp16, fp32, fp8, mxfp4 ..."""
     stored_bytes: tuple[tuple[str, int], ...] = ()
     """Bytes of the weights as a checkpoint stores them [B], by dtype, towers included; empty: none was read."""
+    stored_tensors: tuple[StoredTensor, ...] = field(default=(), compare=False, repr=False)
+    """Every tensor of a GGUF file that llama.cpp loads, under its name there; empty: no such file was read. Two models
+    that differ in nothing else are equal."""
     parameters_published: int | None = None
     active_parameters: int | None = None
     """Parameters used per token as published; None: counted from the blocks."""

@@ -91,10 +91,11 @@ def peek_gguf(path: str | Path) -> Mapping[str, Value]:
     with head_of_file(expanded(path), first=1 << 14) as head:
         cursor, _, keys = begin(head)
         found: dict[str, Value] = {}
-        for key, value in pairs(cursor, keys):
+        for _ in range(keys):
+            key = cursor.name(MAX_NAME_BYTES, "key")
             if key.startswith(VOCABULARY):
                 break
-            found[key] = value
+            found[key] = cursor.value(key)
         return MappingProxyType(found)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.sources.catalog_models import find_model, model_id
+from vram_advisor.sources.gguf_reference import gguf_reference
 from vram_advisor.units.errors import AdvisorError, BadInput, Missing
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -16,12 +17,18 @@ MAX_NAME = 4096
 def resolve_model(text: str) -> ModelSpec:
     """The model that a person means.
 
-    A path where it exists or looks like one, else an id or alias of the catalogue, else ``owner/name`` on the hub.
+    A path where it exists or looks like one, else an id or alias of the catalogue, else ``owner/name`` on the hub; a
+    GGUF file of the hub as ``owner/name:Q4_K_M`` or by its address (``hf.co/owner/name/file.gguf``).
     Raises BadInput (with the nearest names), NotModelled, Missing (no network, no ``huggingface_hub``).
     """
     name = text.strip()
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise BadInput(f"model {text[:40]!r} is not a name, a path or a Hugging Face repository")
+    asked = gguf_reference(name)
+    if asked is not None and (asked.file or not os.path.exists(name)):
+        from vram_advisor.sources.gguf_hub import fetch_gguf
+
+        return fetch_gguf(asked)
     if looks_like_path(name):
         # unlike Path.expanduser, it leaves the name of a user that is not there
         return read_path(Path(os.path.expanduser(name)))
@@ -43,7 +50,9 @@ def read_path(path: Path) -> ModelSpec:
     if path.suffix.lower() in (".bin", ".pt", ".pth"):
         raise BadInput(f"{path} is a pickle, which can run code when it is read: give its config.json or safetensors")
     if path.suffix.lower() == ".gguf":
-        raise BadInput(f"{path} is a GGUF file, which is not read here: name its model and quantization instead")
+        from vram_advisor.sources.gguf_model import read_gguf_model
+
+        return read_gguf_model(path)
     if path.name.lower().endswith(".safetensors.index.json"):
         raise BadInput(f"{path} is the index of a checkpoint: give the folder that it is in")
     if path.suffix.lower() == ".safetensors" or (os.path.isdir(path) and any(path.glob("*.safetensors"))):
@@ -52,7 +61,7 @@ def read_path(path: Path) -> ModelSpec:
         return read_model(path)
     # unlike Path.exists, os.path.exists is False for a name that the system cannot have
     if not os.path.exists(path):
-        raise BadInput(f"{path} is not there, expected a config.json, a model folder or a .safetensors file")
+        raise BadInput(f"{path} is not there, expected a config.json, a model folder, a .safetensors or a .gguf file")
     from vram_advisor.sources.huggingface import read_config
 
     return read_config(path)

@@ -1,0 +1,107 @@
+"""The model of a GGUF repository of the Hugging Face hub, from the headers of its files by HTTP ranges.
+
+``huggingface_hub`` brings the client, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE; a file that is in its cache at the
+current commit is read there.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.file_head import FileHead
+from vram_advisor.sources.gguf import GgufFile, parse_gguf, read_gguf
+from vram_advisor.sources.gguf_model import gguf_model
+from vram_advisor.sources.gguf_reference import Reference
+from vram_advisor.sources.gguf_split import PART, collect, stem_of
+from vram_advisor.sources.hub import SERVER_ERROR, TIMEOUT_S, endpoint, quiet, refusal, status, unreachable
+from vram_advisor.sources.hub_ranges import HubFile
+from vram_advisor.units.errors import BadInput, Missing
+
+DEFAULT_TAGS = ("Q4_K_M", "Q8_0")
+"""What llama.cpp takes where nobody says it (``common/download.cpp`` find_best_model)."""
+OTHER_FILES = re.compile(r"(^|[/_.-])(mmproj|imatrix|mtp)[-_.]", re.IGNORECASE)
+"""Files beside the model: its tower, its importance matrix, its draft layers."""
+SHOWN = 12
+"""Names that a message lists."""
+
+
+def fetch_gguf(asked: Reference) -> ModelSpec:
+    """The model of a repository, from the headers of its files.
+
+    Raises BadInput (no such repository or file, gated, damaged), Missing (no network, ``huggingface_hub`` not
+    installed), NotModelled.
+    """
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError:
+        raise Missing(f"{asked.repo} is on the hub, which needs huggingface_hub: pip install huggingface_hub") from None
+    with quiet():
+        commit, names = list_files(asked)
+        file = asked.file or choose(asked, names)
+        if file not in names:
+            raise BadInput(f"{asked.repo} has no file {file[:120]!r}{offered(names)}")
+        folder, _, name = file.rpartition("/")
+        prefix = f"{folder}/" if folder else ""
+        files = collect(name, lambda part: read_hub_header(asked.repo, f"{prefix}{part}", commit))
+    model = gguf_model(files, f"{asked.repo}:{stem_of(name)}", f"Hugging Face: {asked.repo}, {file}")
+    return replace(model, id=asked.repo + (f":{asked.tag}" if asked.tag else ""))
+
+
+def list_files(asked: Reference) -> tuple[str, tuple[str, ...]]:
+    """The current commit of a repository and its GGUF files that hold a model. Raises BadInput, Missing."""
+    import huggingface_hub as hub
+    from huggingface_hub import errors
+
+    try:
+        api = hub.HfApi(endpoint=endpoint())
+        info = api.model_info(asked.repo, revision=asked.revision, expand=["siblings", "sha"], timeout=TIMEOUT_S)
+    except errors.HFValidationError:
+        raise BadInput(f"{asked.repo[:80]!r} is not a repository name, expected owner/name") from None
+    except errors.HfHubHTTPError as error:
+        if status(error) >= SERVER_ERROR:
+            raise unreachable(asked.repo) from None
+        raise refusal(asked.repo, error) from None
+    except Exception:
+        # the HTTP library and its errors change between versions
+        raise unreachable(asked.repo) from None
+    names = tuple(sorted(item.rfilename for item in info.siblings or () if is_model(item.rfilename)))
+    if not names:
+        raise BadInput(f"{asked.repo} has no GGUF file on the hub")
+    return info.sha or "main", names
+
+
+def is_model(name: str) -> bool:
+    """Whether a file of a repository holds a model, or the part of one."""
+    return name.lower().endswith(".gguf") and not OTHER_FILES.search(name)
+
+
+def choose(asked: Reference, names: Sequence[str]) -> str:
+    """The file that is meant by a tag, or by none. Raises BadInput that lists what there is."""
+    firsts = [name for name in names if (match := PART.fullmatch(name)) is None or int(match["number"]) == 1]
+    for tag in (asked.tag,) if asked.tag else DEFAULT_TAGS:
+        pattern = re.compile(rf"(^|[-./_]){re.escape(tag)}($|[-./])", re.IGNORECASE)
+        for name in firsts:
+            if pattern.search(stem_of(name)):
+                return name
+    if asked.tag or not firsts:
+        raise BadInput(f"{asked.repo} has no file of the type {asked.tag}{offered(firsts or names)}")
+    return firsts[0]
+
+
+def offered(names: Sequence[str]) -> str:
+    """The end of a sentence: what there is instead."""
+    shown = ", ".join(stem_of(name)[:80] for name in names[:SHOWN])
+    return f"; it has {shown}{' ...' if len(names) > SHOWN else ''}"
+
+
+def read_hub_header(repo: str, name: str, commit: str) -> GgufFile:
+    """The header of one file: from the cache where it is there, else by ranges. Raises BadInput, Missing."""
+    import huggingface_hub as hub
+
+    cached = hub.try_to_load_from_cache(repo, name, revision=commit)
+    if isinstance(cached, str):
+        return read_gguf(Path(cached))
+    file = HubFile(repo, name, commit)
+    return parse_gguf(FileHead(file.fetch, file.size(), f"{repo}: {name}"))
