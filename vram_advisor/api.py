@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +40,14 @@ if TYPE_CHECKING:
     from vram_advisor.domain.advice import AdviceAnswer
     from vram_advisor.domain.calibration import Calibration
     from vram_advisor.domain.protocol import Progress, Protocol
+    from vram_advisor.domain.trace import TraceAnswer
     from vram_advisor.domain.trial import Backend
+    from vram_advisor.memory.estimate import Estimated
     from vram_advisor.sources.catalog_models import ModelRecord
 
 WORKLOAD = tuple(field.name for field in fields(Workload))
 PLAN = tuple(field.name for field in fields(Plan))
+TRACED = "allocated bytes are those of the real training code, traced on tensors without memory"
 MOST_STEPS = 10_000
 """Optimizer steps of a calibration run."""
 
@@ -86,6 +90,7 @@ def check(
     plan: Plan | None = None,
     coefficients: Coefficients = NOMINAL,
     calibrated: bool = True,
+    trace: bool = False,
     **choices: Any,
 ) -> Answer:
     """Will it fit?
@@ -98,6 +103,7 @@ def check(
         workload, plan: the ask and the levers as values.
         coefficients: measured numbers; others than the nominal ones are taken as they are.
         calibrated: correct the nominal ones by what was measured on this card, or with this recipe.
+        trace: run the real training code on tensors without memory, and answer by what it allocates.
         choices: fields of Workload and Plan by name, instead of or on top of the values.
 
     Raises:
@@ -118,6 +124,7 @@ def check(
         plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
     habits = recipe(plan.recipe)
     kept = stored() if calibrated and device is not None and coefficients is NOMINAL else Stored()
+    estimates = _traced(model, workload) if trace else estimate
     applied: list[AppliedCalibration | None] = []
     options: list[Option] = []
     warnings: list[str] = []
@@ -125,7 +132,7 @@ def check(
     for title, candidate in plans(spec, workload, plan, quantization, device):
         try:
             k, used = measured(kept, workload, candidate, habits, device, coefficients)
-            value = estimate(spec, workload, candidate, habits, device, k)
+            value = estimates(spec, workload, candidate, habits, device, k)
         except NotModelled as error:
             refused = error
             warnings.append(f"{title}: {error}")
@@ -153,7 +160,7 @@ def check(
         options=tuple(options),
         recommended=recommended,
         smallest_gpus=smallest(options) if recommended is None else (),
-        assumptions=assumptions(spec, workload, options, device),
+        assumptions=assumptions(spec, workload, options, device) + ((TRACED,) if trace else ()),
         warnings=tuple(dict.fromkeys([*said, *option_notes(options, recommended), *spec.notes])),
     )
 
@@ -188,6 +195,68 @@ def advise(
     smaller = catalog_models.smaller_siblings(answer.model.id)
     setting = Setting(answer.model, workload, asked, answer.options[0].plan)
     return advised(Desk(setting, answer.device, NOMINAL, lambda *_: 1.0, smaller))
+
+
+def trace(
+    model: str,
+    *,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    full_depth: bool = False,
+    time_limit: float = 600.0,
+    stop: threading.Event | None = None,
+    **choices: Any,
+) -> TraceAnswer:
+    """What the real training code allocates, on tensors without memory, and the closed form beside it.
+
+    Args:
+        model: catalogue alias, path to a configuration or folder, or Hugging Face id; an architecture without a closed
+            form too.
+        workload, plan: the ask and the levers as values.
+        full_depth: run every layer, which tells what an allocator reserves too.
+        time_limit: after which it is stopped [s].
+        stop: set by another thread to stop it.
+        choices: fields of Workload and Plan by name.
+
+    Raises:
+        BadInput: a name, file or number cannot be used.
+        Missing: torch, transformers or PEFT is not installed.
+    """
+    from vram_advisor.calibration.beside import answer_of
+    from vram_advisor.calibration.trace import trace as traced
+    from vram_advisor.sources.configs import resolve_config
+
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    plan = one_plan(workload, plan)
+    found = resolve_config(model)
+    made = traced(found.config, workload, plan, full_depth=full_depth, seconds=time_limit, stop=stop)
+    return answer_of(found.id, found.config, found.source, workload, plan, made)
+
+
+def _traced(model: str | ModelSpec, workload: Workload) -> Callable[..., Estimated]:
+    """``estimate`` by a trace of the model that a name means."""
+    from vram_advisor.calibration.traced_estimate import estimate_by_trace
+    from vram_advisor.sources.configs import resolve_config
+
+    if isinstance(model, ModelSpec):
+        raise BadInput("A trace needs the configuration of the model: give its name or path.")
+    if not workload.trains:
+        raise BadInput(f"--method {workload.method} does not train, so there is no step to trace: leave out --trace.")
+    return partial(estimate_by_trace, resolve_config(model).config)
+
+
+def one_plan(workload: Workload, plan: Plan) -> Plan:
+    """The plan of a fine-tune where one is run rather than several compared: adapters on a base in 16 bits, QLoRA in 4.
+
+    Raises:
+        BadInput: the storage format is not known or contradicts the method.
+    """
+    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
+    name = plan.quantization or ("q4" if workload.method == "qlora" else None)
+    exact = named_quantization(name, plan) if name else None
+    plan = replace(plan, quantization=exact)
+    refuse_contradictions(workload, plan, storage(exact) if exact else None)
+    return plan
 
 
 def measured(
@@ -318,7 +387,7 @@ def plan_calibration(
     source = resolve_config(model)
     spec = build(source.config, id=source.id)
     lengths = read_lengths(dataset, model) if dataset is not None else None
-    place = find_place(detect(), backend, gpu_index)
+    place = find_place(detect(), backend, gpu_index, plan.num_gpus)
     if lacks_bf16(place.device):
         plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
     _, plan = plans(spec, workload, plan, plan.quantization, place.device)[0]
@@ -366,7 +435,7 @@ def calibrate(
     from vram_advisor.sources.user_data import data_directory
 
     tell = hear or (lambda event: None)
-    place = find_place(detect(), protocol.backend, protocol.gpu_index)
+    place = find_place(detect(), protocol.backend, protocol.gpu_index, protocol.runs[0].trial.processes)
     limits = Limits(time_limit, min(time_limit, Limits().silence))
     with only_one((data_directory() or Path(tempfile.gettempdir())) / "calibrate.lock"):
         done = make_runs(protocol, place, limits, tell, stop=stop, nominal=coefficients)

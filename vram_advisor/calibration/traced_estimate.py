@@ -6,15 +6,24 @@ slack.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from vram_advisor.calibration.trace import trace
 from vram_advisor.domain.amount import SYMBOLS, Amount
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.estimate import PHASE_TITLES, Component, Estimate, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
-from vram_advisor.domain.plan import Plan
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.trace import Trace
 from vram_advisor.memory.allocator import Humps
+from vram_advisor.memory.estimate import Estimated
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
+from vram_advisor.memory.setup import resolved
+from vram_advisor.memory.timeline import estimate_training
+from vram_advisor.units.errors import NotModelled
 
 THREADS = 2
 """Threads that multiply matrices: forward and autograd."""
@@ -39,6 +48,29 @@ LABELS = {
     "temporaries": "temporaries of the layer at work",
 }
 ONE = (1,) + (0,) * (len(SYMBOLS) - 1)
+
+
+def estimate_by_trace(
+    config: Mapping[str, object],
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    device: Device | None,
+    coefficients: Coefficients,
+) -> Estimated:
+    """As ``memory.estimate.estimate``, by a trace of the model that a configuration describes.
+
+    Raises:
+        AdvisorError: the step cannot be traced.
+    """
+    plan = resolved(workload, plan, recipe)
+    made = trace(config, workload, plan)
+    try:
+        formula = estimate_training(model, workload, plan, recipe, device, coefficients)
+    except NotModelled:
+        formula = None
+    return Estimated(plan, traced_estimate(made, plan, formula, device, coefficients))
 
 
 def traced_estimate(

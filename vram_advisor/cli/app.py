@@ -31,6 +31,7 @@ app = App(
 COMMANDS = (
     ("check", "check:app", "Say whether it fits, where the memory goes, and what to do next."),
     ("advise", "advise:advise", "Say what would make it fit, what that costs, and how far the card goes."),
+    ("trace", "trace:trace", "Run the real training code on tensors without memory, and show what it allocates."),
     ("detect", "detect:detect", "Show the GPUs of this machine, their free memory and what holds the rest."),
     (
         "calibrate",

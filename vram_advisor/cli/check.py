@@ -9,7 +9,7 @@ from cyclopts import App, Group, Parameter
 from vram_advisor import api
 from vram_advisor.cli.exit_codes import ExitCode, code_of
 from vram_advisor.cli.help_columns import whole_names
-from vram_advisor.cli.output import narrate, print_json, print_lines, terminal_look, terminal_width
+from vram_advisor.cli.output import narrate, print_json, print_lines, progress, terminal_look, terminal_width
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.plan import Plan, Workload
 
@@ -52,6 +52,9 @@ def check(
     no_calibration: Annotated[
         bool, Parameter(negative=(), help="Nominal coefficients, whatever was measured.")
     ] = False,
+    trace: Annotated[
+        bool, Parameter(negative=(), help="Answer by a trace of the real training code; takes seconds.")
+    ] = False,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
 ) -> int:
@@ -59,7 +62,17 @@ def check(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
-    answer = api.check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=not no_calibration)
+    progress("tracing the training step ..." if trace else "")
+    answer = api.check(
+        model,
+        gpu=gpu,
+        gpu_index=gpu_index,
+        workload=workload,
+        plan=plan,
+        calibrated=not no_calibration,
+        trace=trace,
+    )
+    progress("")
     if json:
         from vram_advisor.report.document import answer_document
 
