@@ -132,7 +132,7 @@ def test_fields_carry_their_description() -> None:
 
 
 def test_an_unknown_schema_names_the_known() -> None:
-    with pytest.raises(BadInput, match="use one of check, detect"):
+    with pytest.raises(BadInput, match="use one of check, advise"):
         schema("everything")
 
 

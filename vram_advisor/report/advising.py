@@ -64,7 +64,9 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None =
         yield from indented(table(columns, rows, width - 2))
     if len(answer.front) > 1:
         yield BLANK
-        yield line("No plan that was looked at beats these in memory, time and quality at once", "bold")
+        yield from wrapped(
+            line("No plan that was looked at beats these in memory, time and quality at once", "bold"), width
+        )
         yield from indented(_front(answer, width - 2))
     for note in answer.notes:
         yield from wrapped(line(f"- {note}", "dim"), width, hanging=2)

@@ -12,7 +12,7 @@ from vram_advisor.domain.calibration import Calibration, CalibrationKey, Learnt
 from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.trial import Environment, Measurement, Trial
-from vram_advisor.report import document_types
+from vram_advisor.report import advice_document, document_types, trace_document
 from vram_advisor.report.choices import TABLES, names
 from vram_advisor.units.errors import BadInput
 
@@ -31,6 +31,8 @@ class Published:
 
 DOCUMENTS: dict[str, Published] = {
     "check": Published("the answer of check --json", document_types.AnswerDocument),
+    "advise": Published("the answer of advise --json", advice_document.AdviceDocument),
+    "trace": Published("the trace of trace --json", trace_document.TraceDocument),
     "detect": Published("the machine of detect --json", Machine),
     "gpus": Published("the cards of gpus --json", list[GpuSpec]),
     "models": Published("the models of models --json", document_types.ModelsDocument),
@@ -62,7 +64,8 @@ def schema(name: str) -> dict[str, Any]:
 
 def _be_exact() -> None:
     """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape."""
-    declared = [value for value in vars(document_types).values() if isinstance(value, type) and is_typeddict(value)]
+    homes = (document_types, advice_document, trace_document)
+    declared = [v for home in homes for v in vars(home).values() if isinstance(v, type) and is_typeddict(v)]
     machine = (GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine)
     calibration = (Calibration, CalibrationKey, Learnt, Measurement, Trial, Environment)
     for shape in (*declared, Workload, Plan, *machine, *calibration):
