@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.memory.llama_cpp.allocator import Laid, lay_out
 from vram_advisor.memory.llama_cpp.builder import Builder, Stored
 from vram_advisor.memory.llama_cpp.caches import Caches
+from vram_advisor.memory.llama_cpp.gemma import per_layer_input
 from vram_advisor.memory.llama_cpp.habits import Habits
 from vram_advisor.memory.llama_cpp.layers import record
+from vram_advisor.memory.llama_cpp.node import HOST
 from vram_advisor.memory.llama_cpp.scheduler import COPIES, Scheduler
 from vram_advisor.memory.llama_cpp.session import Layout, Sizes
+from vram_advisor.memory.llama_cpp.shorten import shortened
+
+
+def repeats(
+    model: ModelSpec, habits: Habits, options: LlamaCppOptions, layout: Layout, stored: Mapping[str, Stored]
+) -> bool:
+    """Whether every layer of a kind does the same with the compute buffer: all on one GPU, without inputs of its own."""
+    first = layout.layers[0]
+    return (
+        first != HOST
+        and options.kv_offload
+        and all(place == first for place in layout.layers)
+        and not (per_layer_input(model) or habits.deepstack or habits.unrotated != "none" or options.loras)
+        and all(weight.place == first for name, weight in stored.items() if name.startswith("blk."))
+    )
 
 
 def compute_buffers(
@@ -32,7 +50,10 @@ def compute_buffers(
         by_hand: norms stay with their layer. llama.cpp asks for that when it allocates, and forgets it where it only
             plans (--fit, no_alloc).
     """
-    builder = Builder(model, habits, options, sizes, layout, caches, stored, flash)
+    played = model
+    if repeats(model, habits, options, layout, stored):
+        played = replace(model, layer_kinds=shortened(model.layer_kinds))
+    builder = Builder(played, habits, options, sizes, layout, caches, stored, flash)
     record(builder)
     if not by_hand:
         builder.graph.pins.clear()
