@@ -63,8 +63,16 @@ def detect(processes: bool = True) -> Machine:
     )
 
 
-def resolve_device(gpu: str | None = None, gpu_index: int | None = None, num_gpus: int = 1) -> Device | None:
+def resolve_device(
+    gpu: str | None = None, gpu_index: int | None = None, num_gpus: int = 1, machine: Machine | None = None
+) -> Device | None:
     """The card to compare with: a named one, or the one in the machine; None where there is neither.
+
+    Args:
+        gpu: a card of the catalogue.
+        gpu_index: which GPU of the machine.
+        num_gpus: how many of the named cards share the work.
+        machine: what ``detect`` found; None: look now.
 
     Raises:
         BadInput: no card has that name.
@@ -74,7 +82,7 @@ def resolve_device(gpu: str | None = None, gpu_index: int | None = None, num_gpu
         return device_from_spec(find_gpu(gpu), num_gpus, read_host().system)
     from vram_advisor.hardware.machine import device
 
-    machine = detect()
+    machine = detect() if machine is None else machine
     if not machine.gpus and gpu_index is None:
         return None
     return device(machine, machine.gpus[0].index if gpu_index is None else gpu_index)
@@ -91,6 +99,7 @@ def check(
     coefficients: Coefficients = NOMINAL,
     calibrated: bool = True,
     trace: bool = False,
+    machine: Machine | None = None,
     **choices: Any,
 ) -> Answer:
     """Will it fit?
@@ -104,6 +113,7 @@ def check(
         coefficients: measured numbers; others than the nominal ones are taken as they are.
         calibrated: correct the nominal ones by what was measured on this card, or with this recipe.
         trace: run the real training code on tensors without memory, and answer by what it allocates.
+        machine: what ``detect`` found; None: look now, where no card is named.
         choices: fields of Workload and Plan by name, instead of or on top of the values.
 
     Raises:
@@ -119,7 +129,7 @@ def check(
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
     if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
         plan = replace(plan, sharding="ddp")
-    device = resolve_device(gpu, gpu_index, plan.num_gpus)
+    device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
     if workload.trains and lacks_bf16(device):
         plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
     habits = recipe(plan.recipe)
@@ -172,6 +182,7 @@ def advise(
     gpu_index: int | None = None,
     workload: Workload | None = None,
     plan: Plan | None = None,
+    machine: Machine | None = None,
     **choices: Any,
 ) -> AdviceAnswer:
     """What would make it fit, and how far the card goes.
@@ -186,7 +197,7 @@ def advise(
     from vram_advisor.advice.advise import advise as advised
     from vram_advisor.advice.levers import Setting
 
-    answer = check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, **choices)
+    answer = check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, machine=machine, **choices)
     if answer.device is None:
         raise Missing("There is no GPU in this machine to advise on: name a card with --gpu, such as --gpu rtx-5070.")
     workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
