@@ -9,18 +9,17 @@ from vram_advisor.accuracy.case import Case, Refusal
 from vram_advisor.accuracy.gguf_rows import file_size
 from vram_advisor.accuracy.inference_rows import cases as inference_cases
 from vram_advisor.accuracy.ledger import Kind, Ledger, Reading, Row, readings
+from vram_advisor.accuracy.llama_cpp_rows import GGUF_PROGRAMS, figures_of
 from vram_advisor.accuracy.metrics import Figures, Scored, figures, mean
 from vram_advisor.accuracy.mixture import mixed
+from vram_advisor.accuracy.speed_rows import quality_of, speed_row
 from vram_advisor.accuracy.training_rows import training_cases
+from vram_advisor.accuracy.training_speed_rows import training_row_speed
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.estimate import Estimate, Interval
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.units.errors import AdvisorError
 
-NOT_YET: dict[Kind, str] = {
-    "llamacpp_buffers": "llama.cpp buffers are not modelled yet",
-    "throughput": "speed is not modelled yet",
-}
 TRACED_OUTSIDE = ("load", "evaluation", "save")
 """Phases that a trace of one step does not see."""
 LEAST_ROWS = 5
@@ -82,8 +81,10 @@ def score_ledgers(ledgers: Iterable[Ledger], coefficients: Coefficients = NOMINA
 
 def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Coefficients) -> list[Scored] | Refusal:
     """One row, or why it is refused."""
-    if kind in NOT_YET:
-        return Refusal(row["id"], NOT_YET[kind])
+    if kind == "llamacpp_buffers" or (kind == "inference" and row["runtime"] in GGUF_PROGRAMS):
+        return score_gguf(kind, row, found)
+    if kind in ("throughput", "training_speed"):
+        return score_speed(kind, row, found[0], coefficients)
     if kind == "gguf_sizes":
         size = file_size(row)
         return size if isinstance(size, Refusal) else [_compared(row, found[0], size, "gguf")]
@@ -108,10 +109,43 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
 
 
+def score_speed(kind: Kind, row: Row, reading: Reading, coefficients: Coefficients) -> list[Scored] | Refusal:
+    """A row that measured tokens per second."""
+    predict = speed_row if kind == "throughput" else training_row_speed
+    speed = predict(row, coefficients=coefficients)
+    if isinstance(speed, Refusal):
+        return speed
+    rate = speed.tokens_per_second
+    quality = row["quality"] or quality_of(row)
+    return [Scored(row["id"], row["source"], row["method"] or row["runtime"], reading.meter, quality, reading.measured,
+                   reading.resolution, float(rate.low), float(rate.mid), float(rate.high))]  # fmt: skip
+
+
 def _compared(row: Row, reading: Reading, size: Interval, method: str) -> Scored:
     """One figure that needs no mixture."""
     return Scored(row["id"], row["source"], method, reading.meter, row["quality"], reading.measured,
                   reading.resolution, size.low, size.mid, size.high)  # fmt: skip
+
+
+def score_gguf(kind: Kind, row: Row, found: tuple[Reading, ...]) -> list[Scored] | Refusal:
+    """A row that llama.cpp printed: its figures are sums over buffers, not those of one GPU."""
+    try:
+        parts = figures_of(row, kind)
+    except AdvisorError as error:
+        return Refusal(row["id"], str(error))
+    if isinstance(parts, Refusal):
+        return parts
+    method = row["runtime"] or "llama.cpp"
+    scored = []
+    for reading in found:
+        known = [(weight, figures[reading.meter]) for weight, figures in parts if reading.meter in figures]
+        if known:
+            low, mid, high = mixed(known)
+            scored.append(
+                Scored(row["id"], row["source"], method, reading.meter, row["quality"], reading.measured,
+                       reading.resolution, low, mid, high)
+            )  # fmt: skip
+    return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
 
 
 def summed(one: Interval, gpus: int) -> Interval:

@@ -42,6 +42,9 @@ class LlamaCppOptions:
     """--kv-unified: the slots share one cache; False: each has its part."""
     n_gpu_layers: int = ALL_LAYERS
     """-ngl: the last so many layers, the output layer counted as one; -1: all."""
+    graph: Literal["2026", "2025"] = "2026"
+    """How the build writes its graph. 2025: the attention mask is made in 32 bits and cast for flash attention, and the
+    output layer is the last that a GPU gets instead of the first."""
     split_mode: SplitMode = "layer"
     """-sm: whole layers per GPU, or each matrix cut by rows."""
     tensor_split: tuple[float, ...] = ()

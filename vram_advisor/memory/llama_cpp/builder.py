@@ -156,7 +156,10 @@ def attention_inputs(b: Builder, window: bool) -> AttentionInputs:
     g, caches, streams = b.graph, b.caches, b.sizes.streams
     cells = caches.window_cells if window else caches.cells
     rows = b.tokens * caches.widest_value if caches.transposed else b.tokens
-    mask = g.input("attention mask", "F16" if b.flash else "F32", cells, b.tokens // streams, 1, streams)
+    half = b.flash and b.options.graph != "2025"
+    mask = g.input("attention mask", "F16" if half else "F32", cells, b.tokens // streams, 1, streams)
+    if b.flash and not half:
+        mask = g.cast("attention mask", mask, "F16")
     keys, values = caches.key_rotation[window], caches.value_rotation[window]
     return AttentionInputs(
         g.input("places of keys", "I64", b.tokens),

@@ -106,7 +106,7 @@ def layout(model: ModelSpec, options: LlamaCppOptions, shares: tuple[float, ...]
     if options.num_gpus == 0:
         return Layout((HOST,) * count, HOST, False)
     acting = min(asked, count + 1)
-    first = max(count + 1 - asked, 0)
+    first = max(count + (options.graph != "2025") - asked, 0)
     single = options.split_mode == "none"
     given = options.tensor_split if any(options.tensor_split) else shares
     split = given if given and not single else (1.0,) * options.num_gpus
@@ -114,7 +114,7 @@ def layout(model: ModelSpec, options: LlamaCppOptions, shares: tuple[float, ...]
     ends = [single_precision(end / ends[-1]) for end in ends]
 
     def place(i: int) -> int:
-        if i < first or acting == 0:
+        if i < first or i - first >= acting:
             return HOST
         return (
             options.main_gpu
