@@ -84,8 +84,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, lines: tuple[str, ...], sa
 
 
 def test_files_that_are_no_text(tmp_path: Path) -> None:
-    file = tmp_path / "data.parquet"
-    file.write_bytes(b"PAR1\xff\xfe\x00")
+    file = tmp_path / "data.bin"
+    file.write_bytes(b"RIFF\xff\xfe\x00")
     with pytest.raises(BadInput, match="is no text in UTF-8"):
         read_lengths(file, "7b")
     with pytest.raises(BadInput, match="No such file or directory"):

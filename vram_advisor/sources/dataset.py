@@ -1,6 +1,7 @@
 """Lengths in tokens of the examples of a dataset on disk, in its order.
 
-Read are plain files of whole numbers (one length per line), JSON lines, a JSON list, and text (one example per line).
+Read are plain files of whole numbers (one length per line), JSON lines, a JSON list, Parquet, and text (one example per
+line). Files are streamed: what is kept is one number per example.
 Text is counted by the model's own tokenizer where a copy of it is on this machine, and else by a ratio that the answer
 states; nothing is downloaded.
 """
@@ -15,13 +16,16 @@ from typing import Any
 
 from vram_advisor.sources.catalog_models import find_record, model_id
 from vram_advisor.sources.models import REPOSITORY
+from vram_advisor.sources.parquet import ParquetRows, is_parquet
 from vram_advisor.units.errors import BadInput
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English text in the vocabularies of today's models; other scripts take more tokens, so lengths come out short."""
 TOKENIZER = "tokenizer.json"
 MOST_EXAMPLES = 1_000_000
-"""Examples that are read; the lengths of more say nothing new."""
+"""Examples that are read; the lengths of more say nothing new, and ``Lengths.share`` says how many there are."""
+LARGEST_LIST = 1 << 30
+"""Largest file that is one JSON list [B]: it cannot be streamed."""
 LONGEST_LINE = 64 << 20
 """Longest line that is read [characters]."""
 NO_TEXT = frozenset({"role", "from", "id", "source", "url", "name", "type"})
@@ -39,6 +43,8 @@ class Lengths:
     tokens: tuple[int, ...]
     how: str
     """How they were counted, in words."""
+    share: float = 1.0
+    """Share of the file that was read; below 1 the dataset has so many times more examples."""
 
 
 def read_lengths(path: str | Path, model: str) -> Lengths:
@@ -48,43 +54,68 @@ def read_lengths(path: str | Path, model: str) -> Lengths:
         BadInput: the file cannot be read, or has no examples.
     """
     file = Path(os.path.expanduser(path))
-    lines = _lines(file)
-    first = next(lines, None)
+    if is_parquet(file):
+        count, how = _counter(model)
+        table = ParquetRows(file, MOST_EXAMPLES)
+        return _kept(file, (_length(row, count) for row in table), how, lambda: table.share)
+    lines = _Lines(file)
+    first = next(iter(_Lines(file)), None)
     if first is None:
         raise BadInput(f"{file} has no examples.")
     if _whole(first) is not None:
-        return Lengths(tuple(_numbers(file)), "as the file says")
+        return _kept(file, _numbers(lines), "as the file says", lambda: lines.share)
     count, how = _counter(model)
     records = first.lstrip().startswith(("{", "["))
-    found = tuple(_of_records(file, count) if records else (count(line) for line in _lines(file)))
-    tokens = tuple(length for length in found if length > 0)
+    found = _of_records(lines, count) if records else (count(line) for line in lines)
+    return _kept(file, found, how, lambda: lines.share)
+
+
+def _kept(file: Path, found: Iterator[int], how: str, share: Callable[[], float]) -> Lengths:
+    try:
+        tokens = tuple(length for length in found if length > 0)
+    except RecursionError:
+        raise BadInput(f"{file}: an example is nested too deeply to be text.") from None
     if not tokens:
         raise BadInput(f"{file} has no examples with text.")
-    return Lengths(tokens, how)
+    return Lengths(tokens, how, share())
 
 
-def _lines(file: Path) -> Iterator[str]:
-    """Lines with something on them, up to ``MOST_EXAMPLES``."""
-    seen = 0
-    try:
-        with file.open(encoding="utf-8-sig") as text:
-            while seen < MOST_EXAMPLES and (line := text.readline(LONGEST_LINE + 1)):
-                if len(line) > LONGEST_LINE:
-                    raise BadInput(f"{file} has a line of more than {LONGEST_LINE:,} characters.")
-                if line := line.strip():
-                    seen += 1
-                    yield line
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{file} is no text in UTF-8: give JSON lines, text, or one length per line.") from None
+class _Lines:
+    """Lines with something on them, up to ``MOST_EXAMPLES``; afterwards the share of the file that they are."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.share = file, 1.0
+
+    def __iter__(self) -> Iterator[str]:
+        file = self.file
+        seen = read = 0
+        try:
+            with file.open(encoding="utf-8-sig") as text:
+                while line := text.readline(LONGEST_LINE + 1):
+                    if seen == MOST_EXAMPLES:
+                        self.share = min(1.0, read / max(1, file.stat().st_size))
+                        return
+                    if len(line) > LONGEST_LINE:
+                        raise BadInput(f"{file} has a line of more than {LONGEST_LINE:,} characters.")
+                    read += len(line) if line.isascii() else len(line.encode())
+                    if line := line.strip():
+                        seen += 1
+                        yield line
+        except OSError as error:
+            raise BadInput(f"{file} cannot be read: {error.strerror or error}.") from None
+        except UnicodeDecodeError:
+            raise BadInput(
+                f"{file} is no text in UTF-8: give JSON lines, Parquet, text, or one length per line."
+            ) from None
 
 
-def _numbers(file: Path) -> Iterator[int]:
-    for number, line in enumerate(_lines(file), 1):
+def _numbers(lines: _Lines) -> Iterator[int]:
+    for number, line in enumerate(lines, 1):
         length = _whole(line)
         if not length:
-            raise BadInput(f"{file}: example {number} is {line[:40]!r}, expected a length in tokens as in the first.")
+            raise BadInput(
+                f"{lines.file}: example {number} is {line[:40]!r}, expected a length in tokens as in the first."
+            )
         yield length
 
 
@@ -92,9 +123,10 @@ def _whole(line: str) -> int | None:
     return int(line) if line.isascii() and line.isdigit() and len(line) < 12 else None
 
 
-def _of_records(file: Path, count: Count) -> Iterator[int]:
+def _of_records(lines: _Lines, count: Count) -> Iterator[int]:
     """Lengths of records: one per line, or all in one list."""
-    for number, line in enumerate(_lines(file), 1):
+    file = lines.file
+    for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
@@ -109,6 +141,8 @@ def _of_records(file: Path, count: Count) -> Iterator[int]:
 
 
 def _whole_list(file: Path) -> list[Any]:
+    if file.stat().st_size > LARGEST_LIST:
+        raise BadInput(f"{file} is one JSON list of more than 1 GiB: give one record per line.")
     try:
         value = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError, OSError):
