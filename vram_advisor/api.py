@@ -196,6 +196,7 @@ def advise(
     from vram_advisor.advice.advise import Desk
     from vram_advisor.advice.advise import advise as advised
     from vram_advisor.advice.levers import Setting
+    from vram_advisor.advice.pace import Pace
 
     answer = check(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, machine=machine, **choices)
     if answer.device is None:
@@ -205,7 +206,7 @@ def advise(
     asked = plans(answer.model, workload, plan, plan.quantization, answer.device)[0][1]
     smaller = catalog_models.smaller_siblings(answer.model.id)
     setting = Setting(answer.model, workload, asked, answer.options[0].plan)
-    return advised(Desk(setting, answer.device, NOMINAL, lambda *_: 1.0, smaller))
+    return advised(Desk(setting, answer.device, NOMINAL, Pace(answer.device, NOMINAL).seconds, smaller))
 
 
 def trace(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
 from vram_advisor.advice.reach import bound, bounds
 from vram_advisor.advice.search import Moves, Tried, quality_of, search, tier_of
-from vram_advisor.advice.verdict import judge
+from vram_advisor.advice.verdict import FITS, judge
 from vram_advisor.domain.advice import Advice, AdviceAnswer, Change, Move
 from vram_advisor.domain.answer import Option
 from vram_advisor.domain.coefficients import Coefficients
@@ -101,7 +101,8 @@ def advise(desk: Desk) -> AdviceAnswer:
     levers = [*all_moves(setting), *_smaller_models(desk)]
     result = search(levers, desk.attempt, float(device.free_bytes))
     advices = [_advice(desk, asked, found.moves, found.reasons) for found in result.found if found.moves]
-    front = [moves for moves in _front(result.tried) if moves]
+    able = {moves: tried for moves, tried in result.tried.items() if tried.probability >= FITS}
+    front = [moves for moves in _front(able) if moves]
     option = Option("as asked", setting.plan, recipe(setting.plan.recipe), asked.estimate, asked.verdict)
     fits = asked.verdict.outcome == "fits"
     return AdviceAnswer(

@@ -161,7 +161,7 @@ def _quantization(s: Setting) -> Iterator[Step]:
         return
     bits = quantization(s.plan.quantization).bits
     if bits > 8:
-        yield Step("base in 8 bits", {"quantization": "int8"}, 1.0, "about twice the time of a step", "bitsandbytes")
+        yield Step("base in 8 bits", {"quantization": "int8"}, 1.0, needs="bitsandbytes")
     if bits > 4:
         yield Step(
             "base in 4 bits (QLoRA)", {"quantization": "nf4_double"}, 2.0, "weights are unpacked in every step",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from math import log, prod
+from math import inf, log, prod
 
 from vram_advisor.advice.verdict import FITS
 from vram_advisor.domain.advice import TIERS, Move, Tier
@@ -65,6 +65,11 @@ def tier_of(moves: Iterable[Move]) -> Tier:
 def quality_of(moves: Iterable[Move]) -> float:
     """What a set of moves takes from the result."""
     return sum(move.quality for move in moves)
+
+
+def pace(time: float) -> float:
+    """A time in steps of 5 %: less is not worth a loss of quality."""
+    return round(log(time) / log(1.05)) if 0 < time < inf else inf
 
 
 def compatible(moves: Moves) -> bool:
@@ -133,7 +138,7 @@ class _Walk:
         """Relative time: estimated where it is known, else the product of what single moves cost."""
         if self.whole or moves in self.asked:
             tried = self.look(moves)
-            return float(f"{tried.time:.9g}") if tried else float("inf")
+            return float(f"{tried.time:.9g}") if tried else inf
         base = self.base.time if self.base else 1.0
         factors = [single.time / base for move in moves if (single := self.asked.get((move,)))]
         # Rounded, so that products taken in another order are the same.
@@ -145,7 +150,8 @@ class _Walk:
 
     def slowness(self, moves: Moves) -> tuple[float, ...]:
         """Order of speed, within the same model."""
-        return (TIERS.index(tier_of(moves)) > 1, self.time(moves), quality_of(moves), len(moves))
+        time = self.time(moves)
+        return (TIERS.index(tier_of(moves)) > 1, pace(time), quality_of(moves), len(moves), time)
 
     def loss(self, moves: Moves) -> tuple[float, ...]:
         """Order of what is left of the result."""
