@@ -64,7 +64,7 @@ def batch_lengths(lengths: Sequence[int], batch: int, sequence_length: int) -> l
 
 def job(
     lengths: Sequence[int], speed_of: SpeedOf, *, sequence_length: int, micro_batch_size: int = 1,
-    gradient_accumulation_steps: int = 1, epochs: float = 1.0, gpu: GpuSpec, gpus: int = 1, packed: bool = False,
+    gradient_accumulation_steps: int = 1, epochs: float = 1.0, gpu: GpuSpec, gpus: int = 1, packed: bool = False, share: float = 1.0,
     price_per_kwh: float | None = None, rent_per_hour: float | None = None, currency: str | None = None,
     other_watts: float = 0.0, efficiencies: Efficiencies = EFFICIENCIES,
 ) -> Job:  # fmt: skip
@@ -75,6 +75,7 @@ def job(
         speed_of: how long a step takes at a length; it counts all micro batches and GPUs of a step.
         sequence_length: longer examples are cut to it; packed ones fill it.
         packed: examples are strung together instead of padded.
+        share: of the dataset that the lengths are; the rest is like them.
         price_per_kwh, rent_per_hour: in the currency; the rent is that of all GPUs together.
         other_watts: what the rest of the computer draws [W].
 
@@ -83,13 +84,13 @@ def job(
     """
     summary = summarised(lengths, sequence_length)
     if packed:
-        sequences = ceil(summary.tokens / sequence_length)
+        kept = summary.tokens / share
+        sequences = ceil(kept / sequence_length)
         grouped = [(float(sequence_length), 1.0)]
-        kept = summary.tokens
     else:
-        sequences = summary.examples
+        kept = sum(min(length, sequence_length) for length in lengths) / share
+        sequences = round(summary.examples / share)
         grouped = batch_lengths(lengths, micro_batch_size, sequence_length)
-        kept = sum(min(length, sequence_length) for length in lengths)
     passes = ceil(sequences / (micro_batch_size * gpus))
     steps = ceil(ceil(passes / gradient_accumulation_steps) * epochs)
     mid = weighted_sd = expected = 0.0
