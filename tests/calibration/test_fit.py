@@ -71,7 +71,7 @@ def test_coefficients_are_recovered_through_the_memory_model() -> None:
     for _ in range(6):
         truth = drawn(rng)
         found = fit([measured(length, truth, rng) for length in (512, 4096)])
-        assert [row.name for row in found.learnt] == [name for name in NAMES if name != "throughput_efficiency"]
+        assert tuple(row.name for row in found.learnt) == NAMES
         for row in found.learnt:
             assert abs(row.value - getattr(truth, row.name).value) < 3 * row.sd, row
             assert getattr(found.coefficients, row.name).value == row.value
@@ -86,10 +86,14 @@ def test_measurements_that_are_as_predicted_teach_that_nothing_is_wrong() -> Non
 
 
 def test_noise_alone_moves_nothing_by_more_than_its_prior() -> None:
+    """Of a machine that is as the priors expect; the time of a step, known to a quarter, may in one case of twenty."""
     rng = np.random.default_rng(3)
+    still = []
     for _ in range(60):
-        for row in learn(run(512, NOMINAL, rng), run(4096, NOMINAL, rng)).learnt:
-            assert abs(row.value - row.prior) < row.prior_sd
+        rows = learn(run(512, NOMINAL, rng), run(4096, NOMINAL, rng)).learnt
+        still.append([abs(row.value - row.prior) < row.prior_sd for row in rows])
+    shares = dict(zip(NAMES, np.mean(still, axis=0), strict=True))
+    assert shares.pop("throughput_efficiency") >= 0.95 and set(shares.values()) == {1.0}
 
 
 def test_identical_runs_add_nothing() -> None:

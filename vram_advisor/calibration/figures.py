@@ -29,8 +29,8 @@ OWN_RELATIVE, OWN_BYTES = 0.002, 2 * MIB
 """Error of one phase beside what all phases of a run have in common: blocks that are not split, rounding [B]."""
 RESERVED_BYTES = 16 * MIB
 """Error of reserved memory that does not grow with it: segments are 2 to 20 MiB [B]."""
-STEP_SD = 0.1
-"""Relative error of a step's time from length to length."""
+STEP_SD = 0.25
+"""Relative error of a step's time: short steps of a few layers wait for the processor, long ones for the card."""
 
 
 @dataclass(frozen=True, slots=True)

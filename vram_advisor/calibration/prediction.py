@@ -11,6 +11,8 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.trial import Environment, Measurement
 from vram_advisor.memory.estimate import estimate
+from vram_advisor.sources.catalog_gpus import match_reported
+from vram_advisor.throughput.training import training_speed
 
 BETWEEN_STEPS = "save"
 """The phase in which nothing runs."""
@@ -26,6 +28,7 @@ class Prediction:
     reserved_bytes: int
     context_bytes: int
     step_seconds: float | None = None
+    """None where the rates of the device are not known."""
 
 
 Predict = Callable[[Measurement], Callable[[Coefficients], Prediction]]
@@ -41,6 +44,10 @@ def predicting(measurement: Measurement) -> Callable[[Coefficients], Prediction]
     trial = measurement.trial
     model, habits = build(trial.config), recipe(trial.plan.recipe)
     device = trial_device(measurement.environment, trial.processes)
+    seconds = None
+    if device is not None and device.spec is not None:
+        speed = training_speed(model, trial.workload, trial.plan, device.spec, habits)
+        seconds = None if speed is None else float(speed.seconds_per_step.mid)
 
     def predict(coefficients: Coefficients) -> Prediction:
         found = estimate(model, trial.workload, trial.plan, habits, device, coefficients).estimate
@@ -53,13 +60,17 @@ def predicting(measurement: Measurement) -> Callable[[Coefficients], Prediction]
             allocated_bytes=peak.allocated_bytes.mid,
             reserved_bytes=peak.reserved_bytes.mid,
             context_bytes=peak.process_bytes.mid - peak.reserved_bytes.mid,
+            step_seconds=seconds and seconds / coefficients.throughput_efficiency.value,
         )
 
     return predict
 
 
 def trial_device(environment: Environment, count: int) -> Device | None:
-    """The device of a trial; None where it is not known by its memory, as on a processor."""
+    """The device of a trial; None where it is not known by its memory, as on a processor.
+
+    Its card of the catalogue, where there is one, has the rates that a time is predicted from.
+    """
     if environment.total_bytes is None or environment.backend in ("cpu", "fake"):
         return None
     return Device(
@@ -71,4 +82,5 @@ def trial_device(environment: Environment, count: int) -> Device | None:
         sm_count=environment.sm_count,
         compute_capability=environment.compute_capability,
         system=environment.system,
+        spec=match_reported(environment.device, environment.total_bytes),
     )
