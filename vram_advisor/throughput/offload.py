@@ -13,9 +13,6 @@ HOST_UPDATE = 28
 (deepspeed ops/adam/cpu_adam.py)."""
 FETCHES = 2
 """Weights are fetched in the forward and in the backward pass."""
-SPILL = 0.1
-"""Speed of what the driver of Windows keeps in system memory without being asked, as a share: five to ten times slower
-is what people report; it is not modelled further."""
 
 
 def over_pcie(label: str, nbytes: Number, gpu: GpuSpec, efficiencies: Efficiencies) -> SpeedTerm:
