@@ -21,6 +21,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import quantization as storage
 from vram_advisor.domain.recipe import Recipe, recipe
+from vram_advisor.domain.serving import GGUF_RUNTIMES, runtime_of
 from vram_advisor.domain.tensors import active_parameters, count_parameters
 from vram_advisor.hardware.host import read_host
 from vram_advisor.memory.estimate import estimate
@@ -160,6 +161,8 @@ def check(
         *limits(spec, workload, options[0].plan, device),
         *without_effect(workload, plan),
     ]
+    if plan.runtime in GGUF_RUNTIMES and recommended is None and device is not None:
+        said += offloading(spec, workload, options[least], device, named_card=gpu is not None)
     return Answer(
         model=spec,
         parameters=count_parameters(spec),
@@ -324,6 +327,18 @@ def import_calibration(file: str | Path) -> Calibration:
     return calibrations.import_from(Path(file))
 
 
+def offloading(
+    model: ModelSpec, workload: Workload, option: Option, device: Device, *, named_card: bool
+) -> list[str]:
+    """What of a model could stay in system memory, in words; a named card says nothing about the computer's memory."""
+    # Only a model that does not fit asks for this search.
+    from vram_advisor.advice.offload import offload, sentences
+
+    ram = None if named_card else read_host().ram_total_bytes
+    found = offload(model, workload, option.plan, option.recipe, device, ram)
+    return [f"{option.title}: {sentence}" for sentence in sentences(found)]
+
+
 def list_gpus() -> tuple[GpuSpec, ...]:
     """All cards of the catalogue, a chip with several memory sizes once per size."""
     return catalog_gpus.list_gpus()
@@ -472,7 +487,8 @@ def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tup
     for name in choices:
         if name not in asked and name not in pulled:
             raise BadInput(f"'{name}' is no option: use one of {', '.join([*WORKLOAD, *PLAN])}.")
-    return replace(workload, **asked) if asked else workload, replace(plan, **pulled) if pulled else plan
+    workload, plan = replace(workload, **asked) if asked else workload, replace(plan, **pulled) if pulled else plan
+    return workload, replace(plan, runtime=runtime_of(workload, plan))
 
 
 def split(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def refuse_contradictions(workload: Workload, plan: Plan, base: Quantization | N
         for name, value in vars(record).items():
             if (value in ("", ()) and name not in MAY_BE_EMPTY) or (isinstance(value, tuple) and "" in value):
                 raise BadInput(f"--{name.replace('_', '-')} is empty: give a value or leave the option out.")
-    if workload.trains and plan.runtime != "transformers":
+    if workload.trains and plan.runtime not in (None, "transformers"):
         raise BadInput(
             f"--runtime {plan.runtime} serves models and --method {workload.method} trains one: leave out one of the two."
         )

@@ -6,7 +6,8 @@ A recipe of the same name runs by its row; every other recipe trains with today'
 from dataclasses import dataclass
 from typing import Literal
 
-from vram_advisor.domain.quantization import Evidence
+from vram_advisor.domain.plan import Plan, Runtime, Workload
+from vram_advisor.domain.quantization import QUANTIZATIONS, Evidence
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -135,6 +136,29 @@ GGUF_RUNTIMES = frozenset(row.runtime for row in _GGUF_ROWS)
 """Values of ``Plan.runtime`` that run llama.cpp."""
 
 
-def gguf_serving(recipe_name: str, runtime: str) -> GgufServing:
+INFERENCE_RUNTIME: Runtime = "transformers"
+"""What serves a model where nothing else is asked for."""
+TORCH_FORMATS = frozenset(("fp8", "int8", "int4"))
+"""Cache types of programs on PyTorch."""
+
+
+def runtime_of(workload: Workload, plan: Plan) -> Runtime:
+    """The program that is meant: the one that was named, else one that knows what else was asked for."""
+    if plan.runtime is not None or workload.trains:
+        return plan.runtime or "transformers"
+    stored = QUANTIZATIONS.get((plan.quantization or "").lower().replace("-", "_"))
+    if stored is not None and stored.kernel == "gguf":
+        return "llama.cpp"
+    torch = (
+        (stored is not None and stored.is_quantised and stored.name != "mxfp4")
+        or plan.recipe in SERVING
+        or {plan.cache_type_k, plan.cache_type_v} & TORCH_FORMATS
+        or plan.attn_implementation is not None
+        or plan.cache_implementation == "static"
+    )
+    return "transformers" if torch else INFERENCE_RUNTIME
+
+
+def gguf_serving(recipe_name: str, runtime: str | None) -> GgufServing:
     """The row of a recipe of that name, else the present version of a runtime."""
-    return GGUF_SERVING.get(recipe_name) or GGUF_SERVING[runtime]
+    return GGUF_SERVING.get(recipe_name) or GGUF_SERVING[runtime or "llama.cpp"]
