@@ -6,7 +6,6 @@ current commit is read there.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from vram_advisor.domain.model import ModelSpec
@@ -14,7 +13,8 @@ from vram_advisor.sources.file_head import FileHead
 from vram_advisor.sources.gguf import GgufFile, parse_gguf, read_gguf
 from vram_advisor.sources.gguf_model import gguf_model
 from vram_advisor.sources.gguf_reference import Reference
-from vram_advisor.sources.gguf_split import PART, collect, stem_of
+from vram_advisor.sources.gguf_split import PART, collect, read_parts, stem_of
+from vram_advisor.sources.hf_cache import cache_folders, cached_gguf
 from vram_advisor.sources.hub import SERVER_ERROR, TIMEOUT_S, endpoint, quiet, refusal, status, unreachable
 from vram_advisor.sources.hub_ranges import HubFile
 from vram_advisor.units.errors import BadInput, Missing
@@ -38,15 +38,28 @@ def fetch_gguf(asked: Reference) -> ModelSpec:
     except ImportError:
         raise Missing(f"{asked.repo} is on the hub, which needs huggingface_hub: pip install huggingface_hub") from None
     with quiet():
-        commit, names = list_files(asked)
-        file = asked.file or choose(asked, names)
-        if file not in names:
-            raise BadInput(f"{asked.repo} has no file {file[:120]!r}{offered(names)}")
+        try:
+            commit, names = list_files(asked)
+        except Missing:
+            return from_cache(asked)
+        file = choose(asked, names)
         folder, _, name = file.rpartition("/")
         prefix = f"{folder}/" if folder else ""
         files = collect(name, lambda part: read_hub_header(asked.repo, f"{prefix}{part}", commit))
-    model = gguf_model(files, f"{asked.repo}:{stem_of(name)}", f"Hugging Face: {asked.repo}, {file}")
-    return replace(model, id=asked.repo + (f":{asked.tag}" if asked.tag else ""))
+    return gguf_model(files, f"{asked.repo}:{stem_of(name)}", f"Hugging Face: {asked.repo}, {file}")
+
+
+def from_cache(asked: Reference) -> ModelSpec:
+    """The model of a repository from the local cache. Raises Missing where it has none."""
+    from huggingface_hub import constants
+
+    found = cached_gguf(asked.repo, (Path(constants.HF_HUB_CACHE), *cache_folders()))
+    if found is None:
+        raise unreachable(asked.repo)
+    snapshot, listed = found
+    file = choose(asked, [name for name in listed if is_model(name)])
+    source = f"Hugging Face: {asked.repo}, {file}, from the local cache"
+    return gguf_model(read_parts(snapshot / file), f"{asked.repo}:{stem_of(Path(file).name)}", source)
 
 
 def list_files(asked: Reference) -> tuple[str, tuple[str, ...]]:
@@ -78,7 +91,11 @@ def is_model(name: str) -> bool:
 
 
 def choose(asked: Reference, names: Sequence[str]) -> str:
-    """The file that is meant by a tag, or by none. Raises BadInput that lists what there is."""
+    """The file that is meant by its name, by a tag, or by neither. Raises BadInput that lists what there is."""
+    if asked.file:
+        if asked.file not in names:
+            raise BadInput(f"{asked.repo} has no file {asked.file[:120]!r}{offered(names)}")
+        return asked.file
     firsts = [name for name in names if (match := PART.fullmatch(name)) is None or int(match["number"]) == 1]
     for tag in (asked.tag,) if asked.tag else DEFAULT_TAGS:
         pattern = re.compile(rf"(^|[-./_]){re.escape(tag)}($|[-./])", re.IGNORECASE)

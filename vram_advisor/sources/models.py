@@ -18,12 +18,16 @@ def resolve_model(text: str) -> ModelSpec:
     """The model that a person means.
 
     A path where it exists or looks like one, else an id or alias of the catalogue, else ``owner/name`` on the hub; a
-    GGUF file of the hub as ``owner/name:Q4_K_M`` or by its address (``hf.co/owner/name/file.gguf``).
+    GGUF file of the hub as ``owner/name:Q4_K_M`` or by its address (``hf.co/owner/name/file.gguf``); a model that Ollama or
+    LM Studio has on this machine as ``ollama:llama3.1:8b``, ``lm-studio:publisher/repository``.
     Raises BadInput (with the nearest names), NotModelled, Missing (no network, no ``huggingface_hub``).
     """
     name = text.strip()
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise BadInput(f"model {text[:40]!r} is not a name, a path or a Hugging Face repository")
+    store, colon, inside = name.partition(":")
+    if colon and store in STORES:
+        return STORES[store](inside)
     asked = gguf_reference(name)
     if asked is not None and (asked.file or not os.path.exists(name)):
         from vram_advisor.sources.gguf_hub import fetch_gguf
@@ -59,6 +63,11 @@ def read_path(path: Path) -> ModelSpec:
         from vram_advisor.sources.safetensors import read_model
 
         return read_model(path)
+    if os.path.isdir(path) and not os.path.exists(path / "config.json") and any(path.glob("*.gguf")):
+        from vram_advisor.sources.gguf_listing import only_model
+        from vram_advisor.sources.gguf_model import read_gguf_model
+
+        return read_gguf_model(only_model(path))
     # unlike Path.exists, os.path.exists is False for a name that the system cannot have
     if not os.path.exists(path):
         raise BadInput(f"{path} is not there, expected a config.json, a model folder, a .safetensors or a .gguf file")
@@ -79,3 +88,28 @@ def from_hub(name: str) -> ModelSpec:
             raise
         hint: AdvisorError = type(error)(f"{error}; the catalogue has {near}, whose name it resembles")
         raise hint from None
+
+
+def from_ollama(name: str) -> ModelSpec:
+    """A model of Ollama: from its store, else as a running server shows it."""
+    from vram_advisor.sources import ollama_api, ollama_store
+
+    try:
+        return ollama_store.read_model(name, ollama_store.store_folders())
+    except Missing as absent:
+        # the store of a system service may be closed to this user, or be on another machine
+        try:
+            return ollama_api.show_model(ollama_api.server_address(), name)
+        except Missing:
+            raise absent from None
+
+
+def from_lm_studio(key: str) -> ModelSpec:
+    """A model of LM Studio by its key."""
+    from vram_advisor.sources import lm_studio_store
+
+    return lm_studio_store.read_model(key, lm_studio_store.models_folder(lm_studio_store.home_folder()))
+
+
+STORES = {"ollama": from_ollama, "lm-studio": from_lm_studio}
+"""Programs whose models can be named."""
