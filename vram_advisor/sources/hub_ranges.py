@@ -43,11 +43,12 @@ class HubFile:
     def answer(self, begin: int, end: int) -> Iterator[Any]:
         """The answer of the hub to a request for a range, its body still to come."""
         import huggingface_hub as hub
-        from huggingface_hub.utils import build_hf_headers, get_session
 
         url = hub.hf_hub_url(self.repo, self.name, revision=self.commit, endpoint=endpoint())
-        headers = build_hf_headers() | {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
-        session = get_session()
+        headers = {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+        if token := hub.get_token():
+            headers["Authorization"] = f"Bearer {token}"
+        session = hub.get_session()
         if not hasattr(session, "stream"):
             raise Missing("parts of files on the hub need a newer huggingface_hub: pip install -U huggingface_hub")
         try:
