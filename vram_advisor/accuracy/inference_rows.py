@@ -1,4 +1,4 @@
-"""Rows of a ledger of inference runs, as the runs that they could mean.
+"""Rows of a ledger of inference runs of PyTorch programs, as the runs that they could mean.
 
 A total is the sum over the GPUs of a row. What a source does not state becomes several cases with weights: never one
 silent guess.
@@ -22,8 +22,6 @@ from vram_advisor.units.errors import BadInput
 
 Row = Mapping[str, str]
 
-GGUF_RUNTIMES = frozenset(("llama.cpp", "ik_llama.cpp", "ollama", "lm_studio", "koboldcpp"))
-LLAMA_CPP = "llama.cpp buffers are not modelled yet"
 SHORT_PROMPTS = (8, 32)
 """Tokens of a prompt that a source calls short, or does not state beside what it generated."""
 SHORT_GENERATIONS = (32, 128)
@@ -46,8 +44,6 @@ def cases(row: Row) -> list[Case] | Refusal:
 
 def refused(row: Row) -> str | None:
     """Why a row is outside of what is modelled."""
-    if row["runtime"] in GGUF_RUNTIMES:
-        return LLAMA_CPP
     if row["weights_host_bytes"]:
         return "inference with weights in host memory is not modelled"
     if row["quantization"] == "int4":
