@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vram_advisor.domain.gguf_file_types import FILE_TYPES, file_type_of_name
 from vram_advisor.domain.local_model import BrokenModel, LocalModel, Store
+from vram_advisor.sources.answers import whole
 from vram_advisor.sources.gguf import peek_gguf, read_gguf
 from vram_advisor.sources.gguf_cursor import Value
 from vram_advisor.sources.gguf_split import PART, part_names, stem_of
@@ -133,11 +134,6 @@ def type_of(path: Path, metadata: Mapping[str, Value]) -> str | None:
     if number is None:
         number = read_gguf(path).metadata.get("general.file_type")
     return FILE_TYPES.get(number) if isinstance(number, int) else None
-
-
-def whole(value: object) -> int | None:
-    """A positive whole number; None for everything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def sentence(error: Exception, path: Path) -> str:

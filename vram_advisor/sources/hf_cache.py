@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from vram_advisor.domain.local_model import BrokenModel, LocalModel
-from vram_advisor.sources.gguf_listing import is_gguf, list_gguf, sentence, walk, whole
+from vram_advisor.sources.answers import whole
+from vram_advisor.sources.gguf_listing import is_gguf, list_gguf, sentence, walk
 from vram_advisor.sources.gguf_split import stem_of
 from vram_advisor.sources.huggingface import CONFIG, MAX_CONFIG_BYTES
 from vram_advisor.sources.json_files import read_bytes, read_object

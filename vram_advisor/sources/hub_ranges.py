@@ -43,10 +43,12 @@ class HubFile:
     def answer(self, begin: int, end: int) -> Iterator[Any]:
         """The answer of the hub to a request for a range, its body still to come."""
         import huggingface_hub as hub
+        from huggingface_hub import constants
 
         url = hub.hf_hub_url(self.repo, self.name, revision=self.commit, endpoint=endpoint())
         headers = {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
-        if token := hub.get_token():
+        token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else hub.get_token()
+        if token:
             headers["Authorization"] = f"Bearer {token}"
         session = hub.get_session()
         if not hasattr(session, "stream"):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from vram_advisor.domain.local_model import BrokenModel, LocalModel
 from vram_advisor.domain.model import ModelSpec
-from vram_advisor.sources.gguf_listing import list_gguf, sentence, walk, whole
+from vram_advisor.sources.answers import whole
+from vram_advisor.sources.gguf_listing import list_gguf, sentence, walk
 from vram_advisor.sources.gguf_model import read_gguf_model
 from vram_advisor.sources.gguf_split import stem_of
 from vram_advisor.sources.huggingface import CONFIG, MAX_CONFIG_BYTES

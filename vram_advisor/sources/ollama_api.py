@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.answers import number, objects, text, whole
 from vram_advisor.sources.gguf import GgufFile
 from vram_advisor.sources.gguf_cursor import Omitted, Value
-from vram_advisor.sources.gguf_listing import whole
 from vram_advisor.sources.gguf_model import gguf_model
 from vram_advisor.sources.local_http import Address, ask, parse_address
 from vram_advisor.sources.stored import StoredTensor
@@ -152,21 +152,3 @@ def parse_served(entry: Mapping[str, object]) -> ServedModel:
         file_type=text(inside, "quantization_level"),
         remote=bool(entry.get("remote_model") or entry.get("remote_host")),
     )
-
-
-def objects(answer: Mapping[str, object], key: str) -> tuple[Mapping[str, object], ...]:
-    """The objects of a list in an answer; whatever else is in it is left out."""
-    listed = answer.get(key)
-    return tuple(entry for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
-
-
-def text(entry: Mapping[str, object], key: str) -> str | None:
-    """A text of an answer; None where it is empty or something else."""
-    value = entry.get(key)
-    return value[:200] if isinstance(value, str) and value else None
-
-
-def number(entry: Mapping[str, object], key: str) -> int | None:
-    """A whole number of an answer from 0."""
-    value = entry.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from vram_advisor.domain.local_model import BrokenModel, LocalModel
 from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.answers import whole
 from vram_advisor.sources.gguf import read_gguf
-from vram_advisor.sources.gguf_listing import look_into, sentence, walk, whole
+from vram_advisor.sources.gguf_listing import look_into, sentence, walk
 from vram_advisor.sources.gguf_model import gguf_model
 from vram_advisor.sources.json_files import read_object
 from vram_advisor.units.errors import BadInput, Missing
