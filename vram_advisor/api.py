@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vram_advisor.calibration.calibrate import Calibrated
     from vram_advisor.domain.advice import AdviceAnswer
     from vram_advisor.domain.calibration import Calibration
+    from vram_advisor.domain.local_model import LocalModels
     from vram_advisor.domain.protocol import Progress, Protocol
     from vram_advisor.domain.trace import TraceAnswer
     from vram_advisor.domain.trial import Backend
@@ -347,6 +348,13 @@ def list_gpus() -> tuple[GpuSpec, ...]:
 def list_models() -> tuple[ModelRecord, ...]:
     """All models of the catalogue."""
     return tuple(catalog_models.find_record(entry.id) for entry in catalog_models.list_models())
+
+
+def list_local_models() -> LocalModels:
+    """Models in the stores of this machine: Ollama, LM Studio, llama.cpp, Hugging Face. Never raises."""
+    from vram_advisor.sources.local_models import list_local_models as listed
+
+    return listed()
 
 
 def score(files: Sequence[str | Path] = ()) -> Report:

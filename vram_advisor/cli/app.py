@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -39,6 +40,8 @@ COMMANDS = (
         "Run the real training code for a few steps and correct the predictions for this machine.",
     ),
     ("calibrations", "calibrations:app", "List, show, remove, export and import what calibrations have taught."),
+    ("tui", "tui:tui", "Open the terminal app; `vram-advisor` alone does so in a terminal."),
+    ("serve", "serve:serve", "Show the terminal app in a browser."),
     ("gpus", "lists:gpus", "List the cards of the catalogue."),
     ("models", "lists:models", "List the models of the catalogue."),
     ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),
@@ -56,8 +59,16 @@ def main() -> None:
     sys.exit(code)
 
 
+def in_terminal() -> bool:
+    """Whether somebody types and looks: elsewhere the program prints its help."""
+    streams = (sys.stdin, sys.stdout)
+    return all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Bad input is a sentence on standard error, never a traceback."""
+    if not arguments and in_terminal():
+        arguments = ["tui"]
     try:
         if list(arguments[:1]) == ["check"]:
             from vram_advisor.cli.whole_numbers import refuse_fractions

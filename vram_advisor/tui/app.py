@@ -1,0 +1,95 @@
+"""The application: themes, keys and the one main screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import Theme
+
+from vram_advisor.report.look import Look
+from vram_advisor.tui.main_screen import MainScreen
+from vram_advisor.tui.palette import Actions
+from vram_advisor.tui.settings import Settings, read_settings
+from vram_advisor.tui.situation import Situation
+from vram_advisor.tui.themes import CALM, THEMES, part_colours
+
+
+def utc_now() -> datetime:
+    """The time, for ages of calibrations."""
+    return datetime.now(UTC)
+
+
+class AdvisorApp(App[str]):
+    """Does it fit, why, and what next, on one screen."""
+
+    TITLE = "vram-advisor"
+    CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - declared so by the library
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
+    COMMANDS = App.COMMANDS | {lambda: Actions}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "Quit", id="quit", tooltip="Leave"),
+        Binding("question_mark,f1", "help", "Help", key_display="?", id="help", tooltip="Help where you are"),
+    ]
+
+    def __init__(
+        self,
+        *,
+        theme: str | None = None,
+        plain: bool = False,
+        situation: Situation | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Build the app.
+
+        Args:
+            theme: name of a theme; None: that of the settings, else the calm one.
+            plain: ASCII only.
+            situation: the first question.
+            now: the time, UTC.
+        """
+        super().__init__()
+        self.settings, self._complaint = read_settings()
+        self.look = Look(unicode=not (plain or self.settings.plain))
+        self._situation = situation or Situation()
+        self._now = now
+        self.copied: str | None = None
+        """The last command line that was copied."""
+        for each in THEMES:
+            self.register_theme(each)
+        wanted = theme or self.settings.theme or CALM.name
+        if wanted not in self.available_themes:
+            self._complaint = f"There is no theme {wanted}: use one of {', '.join(sorted(self.available_themes))}."
+            wanted = CALM.name
+        self.theme = wanted
+        self.set_class(not self.look.unicode, "-ascii")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of segments for the themes that do not name them."""
+        theme: Theme = self.current_theme
+        return part_colours(theme)
+
+    def on_mount(self) -> None:
+        """Keys of the user, and the main screen."""
+        self.set_keymap({name: str(key) for name, key in self.settings.keys.items()})
+        self.push_screen(MainScreen(self.look, self._situation, self._now))
+        if self._complaint:
+            self.notify(self._complaint, title="Settings", severity="warning", markup=False)
+
+    def action_help(self) -> None:
+        """Show or hide the help of where the cursor is."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    async def action_quit(self) -> None:
+        """Leave, and hand out what was copied: a terminal may refuse the clipboard."""
+        self.exit(self.copied)
+
+
+__all__ = ["AdvisorApp", "Settings"]

@@ -1,0 +1,1 @@
+"""The panels. Each shows one value and says upward, in messages named for facts, what a person did."""
