@@ -122,7 +122,7 @@ def check(
         BadInput: a name, file or number cannot be used.
         Missing: something that was asked for is not there.
     """
-    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices, quantization)
     plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
     if quantization is None:
         quantization = plan.quantization
@@ -484,7 +484,9 @@ def calibrate(
         return replace(done, saved=str(file))
 
 
-def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tuple[Workload, Plan]:
+def with_choices(
+    workload: Workload, plan: Plan, choices: dict[str, Any], quantization: str | None = None
+) -> tuple[Workload, Plan]:
     """Workload and plan with fields set by name.
 
     Raises:
@@ -496,7 +498,7 @@ def with_choices(workload: Workload, plan: Plan, choices: dict[str, Any]) -> tup
         if name not in asked and name not in pulled:
             raise BadInput(f"'{name}' is no option: use one of {', '.join([*WORKLOAD, *PLAN])}.")
     workload, plan = replace(workload, **asked) if asked else workload, replace(plan, **pulled) if pulled else plan
-    return workload, replace(plan, runtime=runtime_of(workload, plan))
+    return workload, replace(plan, runtime=runtime_of(workload, plan, quantization))
 
 
 def split(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def test_a_mix_is_heavier_than_its_base_type() -> None:
     ("choices", "said"),
     [
         (
-            {"method": "inference"},
+            {"method": "inference", "runtime": "transformers"},
             "GGUF Q4_K_M is a file type of llama.cpp, and transformers unpacks such a file to 16 bits",
         ),
         ({"method": "inference", "runtime": "vllm"}, "GGUF Q4_K_M weights under vLLM are not modelled"),

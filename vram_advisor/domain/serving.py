@@ -96,7 +96,9 @@ class GgufServing:
     evidence: Evidence
     source: str
     slots: int = 1
-    """Slots that it opens where one sequence is asked for; they share one cache."""
+    """Slots that it opens where one sequence is asked for."""
+    unified: bool = True
+    """Slots can share one cache; False: each has its part."""
     n_batch: int = 2048
     n_ubatch: int = 512
     outputs: Literal["slots", "batch"] = "slots"
@@ -122,7 +124,7 @@ _GGUF_ROWS = (
     ),
     GgufServing(
         "ollama", "ollama", "Ollama", "Ollama 0.30 and newer (runs llama-server)", "read in source",
-        "ollama llm/llama_server.go, server/sched.go, envconfig/config.go", n_batch=512, batch_by_context=True,
+        "ollama llm/llama_server.go, server/sched.go, envconfig/config.go", n_batch=512, batch_by_context=True, unified=False,
     ),
     GgufServing(
         "lm-studio", "lm-studio", "LM Studio", "LM Studio 0.4, llama.cpp runtime 2", "read in source",
@@ -142,11 +144,15 @@ TORCH_FORMATS = frozenset(("fp8", "int8", "int4"))
 """Cache types of programs on PyTorch."""
 
 
-def runtime_of(workload: Workload, plan: Plan) -> Runtime:
-    """The program that is meant: the one that was named, else one that knows what else was asked for."""
+def runtime_of(workload: Workload, plan: Plan, storage: str | None = None) -> Runtime:
+    """The program that is meant: the one that was named, else one that knows what else was asked for.
+
+    Args:
+        storage: the storage format that was asked for, as a person wrote it; None: that of the plan.
+    """
     if plan.runtime is not None or workload.trains:
         return plan.runtime or "transformers"
-    stored = QUANTIZATIONS.get((plan.quantization or "").lower().replace("-", "_"))
+    stored = QUANTIZATIONS.get((storage or plan.quantization or "").lower().replace("-", "_"))
     if stored is not None and stored.kernel == "gguf":
         return "llama.cpp"
     torch = (

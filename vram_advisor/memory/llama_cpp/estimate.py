@@ -13,6 +13,7 @@ from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.serving import gguf_serving
 from vram_advisor.memory.llama_cpp.memory import Buffers, LlamaCppMemory, llama_cpp_memory
 from vram_advisor.memory.llama_cpp.node import HOST
+from vram_advisor.memory.llama_cpp.ollama import environment
 from vram_advisor.memory.llama_cpp.overhead import context_bytes, pool_bytes
 from vram_advisor.memory.llama_cpp.parts import (
     ALL,
@@ -83,7 +84,7 @@ def estimate_llama_cpp(
         adapter=None,
         minimum_mean=process,
         minimum_sd=outside_sd,
-        notes=tuple(notes(memory)),
+        notes=(*notes(memory), *settings(memory, model, plan, device)),
     )
 
 
@@ -93,13 +94,22 @@ def components(memory: LlamaCppMemory, fullest: Buffers) -> list[Component]:
     return [*found, compute_component(memory, fullest.place)]
 
 
+def settings(memory: LlamaCppMemory, model: ModelSpec, plan: Plan, device: Device | None) -> list[str]:
+    """What Ollama's server has to be told."""
+    if plan.runtime != "ollama" or not (found := environment(memory.options, model, device)):
+        return []
+    said = " ".join(f"{name}={value}" for name, value in found.items())
+    return [f"Ollama's server takes these settings from its own environment: {said}."]
+
+
 def notes(memory: LlamaCppMemory) -> list[str]:
     """What a person should know about the start."""
     options, host = memory.options, memory.host
     said = []
     if options.n_parallel > 1:
         how = "share one cache" if options.kv_unified else "have a cache each"
-        said.append(f"{options.n_parallel} slots {how} of {memory.sizes.n_ctx:,} tokens; --n-parallel 1 is the least.")
+        cells = memory.sizes.n_ctx if options.kv_unified else memory.sizes.n_ctx // options.n_parallel
+        said.append(f"{options.n_parallel} slots {how} of {cells:,} tokens; --n-parallel 1 is the least.")
     if memory.offloaded_bytes:
         said.append(
             f"{gib(memory.offloaded_bytes)} of weights and {gib(host.cache)} of cache stay in system memory, "

@@ -13,7 +13,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.serving import GgufServing
 from vram_advisor.domain.stored_tensor import StoredTensor
-from vram_advisor.memory.llama_cpp.ollama import batch_size
+from vram_advisor.memory.llama_cpp.ollama import batch_size, refuse
 from vram_advisor.units.errors import BadInput, NotModelled
 
 PLAIN = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "mxfp4": "MXFP4_MOE"}
@@ -80,6 +80,10 @@ def start_of(
     context = workload.context_length * sequences
     ubatch = row.n_ubatch
     batch = row.n_batch
+    if row.runtime == "ollama":
+        refuse(model, plan, slots)
+        # Each slot gets the whole context.
+        context = workload.context_length * slots
     if row.batch_by_context:
         flash = plan.flash_attn != "off"
         batch = ubatch = batch_size(model, sum(t.nbytes for t in tensors), context, device, flash)
@@ -89,7 +93,7 @@ def start_of(
         n_batch=max(plan.n_batch or batch, ubatch),
         n_ubatch=ubatch,
         n_parallel=slots,
-        kv_unified=slots == 1 or plan.kv_unified,
+        kv_unified=slots == 1 or (plan.kv_unified and row.unified),
         n_gpu_layers=-1 if plan.n_gpu_layers is None else plan.n_gpu_layers,
         split_mode=plan.split_mode,
         tensor_split=plan.tensor_split,
