@@ -44,8 +44,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No GPU is visible, except where the probes themselves are tested on stand-ins of drivers."""
-    if "hardware" in Path(str(request.node.path)).parts:
+    """No GPU is visible, except where the probes themselves are tested on stand-ins of drivers, or a real one is meant."""
+    if "hardware" in Path(str(request.node.path)).parts or request.node.get_closest_marker("gpu"):
         return
     nothing = Reading(absent="No NVIDIA driver: its library NVML is not on this computer.")
     monkeypatch.setattr(nvidia, "probe", lambda *args, **kwargs: nothing)

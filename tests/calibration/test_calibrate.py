@@ -1,0 +1,145 @@
+"""A calibration from the command to its coefficients, on the processor: what was believed wrongly is corrected."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from small import model_folder, trial
+
+from vram_advisor import api
+from vram_advisor.calibration.calibrate import Calibrated
+from vram_advisor.calibration.learn import learn
+from vram_advisor.calibration.place import Place
+from vram_advisor.calibration.prediction import predicting
+from vram_advisor.calibration.priors import backend_coefficients
+from vram_advisor.calibration.supervisor import Limits
+from vram_advisor.calibration.trial_run import run_trial
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.protocol import Progress
+from vram_advisor.domain.trial import Measurement
+from vram_advisor.sources.calibrations import stored
+from vram_advisor.units.bytes import MIB
+
+WIDE = {"vocab_size": 32768}
+"""A vocabulary of the usual size beside small layers: steps of tens of MiB, well above what rounding does."""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Calibrated:
+    """One calibration with nominal coefficients; what others would have learnt from it needs no other runs."""
+    place = tmp_path_factory.mktemp("calibration")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VRAM_ADVISOR_DATA_DIR", str(place / "data"))
+        model = str(model_folder(place, **WIDE))
+        protocol = api.plan_calibration(model, method="lora", backend="cpu", steps=2, sequence_length=512)
+        return api.calibrate(protocol)
+
+
+@pytest.fixture(scope="module")
+def held_back() -> tuple[Measurement, ...]:
+    """Three configurations that no calibration sees: another depth, another batch, other levers."""
+    trials = (
+        trial(length=768, layers=6, steps=2, **WIDE),
+        trial(length=192, batch=3, layers=3, steps=2, **WIDE),
+        trial("full", length=384, layers=2, steps=2, **WIDE),
+    )
+    found = []
+    for each in trials:
+        found += run_trial(each, Place("cpu"), Limits(300, 120), lambda message: None)
+    return tuple(found)
+
+
+def errors(measurements: Sequence[Measurement], coefficients: Coefficients) -> list[float]:
+    """Relative errors of the predicted peaks."""
+    found = []
+    for each in measurements:
+        assert each.allocated_bytes is not None
+        predicted = predicting(each)(backend_coefficients("cpu", coefficients))
+        found.append(abs(predicted.allocated_bytes / each.allocated_bytes - 1))
+    return found
+
+
+@pytest.mark.trainers
+def test_every_run_measures_what_was_predicted(done: Calibrated) -> None:
+    """The closed form was made without these runs."""
+    assert [each.outcome for each in done.calibration.measurements] == ["measured"] * 4
+    assert done.notes == ()
+    assert max(errors(done.calibration.measurements, NOMINAL)) <= 0.005
+
+
+@pytest.mark.trainers
+def test_what_is_believed_rightly_stays(done: Calibrated, held_back: tuple[Measurement, ...]) -> None:
+    for row in done.calibration.learnt:
+        assert abs(row.value - row.prior) <= row.prior_sd
+        assert row.sd < row.prior_sd
+    assert max(errors(held_back, done.coefficients)) <= 0.005
+
+
+@pytest.mark.trainers
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_what_is_believed_wrongly_is_corrected(
+    done: Calibrated, held_back: tuple[Measurement, ...], factor: float
+) -> None:
+    """The factor on what grows with the tokens is moved by a tenth; the runs bring it back."""
+    scale = replace(NOMINAL.activation_scale, value=factor)
+    wrong = replace(NOMINAL, activation_scale=scale)
+    measurements = done.calibration.measurements
+    _, fit = learn(measurements, done.calibration.created, done.calibration.program, nominal=wrong)
+    assert fit.coefficients.activation_scale.value == pytest.approx(1.0, abs=0.01)
+    before, after = errors(held_back, wrong), errors(held_back, fit.coefficients)
+    for bad, good in zip(before, after, strict=True):
+        assert good <= min(bad / 3, 0.015)
+
+
+@pytest.mark.trainers
+def test_it_is_kept_with_its_runs(done: Calibrated, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert done.saved is not None
+    monkeypatch.setenv("VRAM_ADVISOR_DATA_DIR", str(Path(done.saved).parent.parent))
+    (kept,) = stored().calibrations
+    assert kept == done.calibration
+
+
+@pytest.mark.trainers
+def test_steps_are_told_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a dataset gives the lengths."""
+    monkeypatch.setenv("VRAM_ADVISOR_DATA_DIR", str(tmp_path / "data"))
+    examples = tmp_path / "lengths.txt"
+    examples.write_text("100\n30\n60\n")
+    model = str(model_folder(tmp_path, num_hidden_layers=2))
+    protocol = api.plan_calibration(model, method="lora", backend="cpu", steps=2, sequence_length=512, dataset=examples)
+    heard: list[Progress] = []
+    done = api.calibrate(protocol, hear=heard.append)
+    assert [(event.event, event.run) for event in heard] == [
+        *((event, run) for run in (1, 2) for event in ("run", "started", "built", "step", "step", "measured")),
+        ("fitted", 0),
+        ("saved", 0),
+    ]
+    assert done.calibration.measurements[-1].trial.lengths == (100, 100)
+    assert protocol.notes[0] == "The dataset has 3 examples of up to 100 tokens, counted as the file says."
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_all_four_numbers_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prediction was made on other cards; what the driver counts contains what the allocator holds."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    monkeypatch.setenv("VRAM_ADVISOR_DATA_DIR", str(tmp_path))
+    protocol = api.plan_calibration("llama-3.2-1b", method="lora", backend="cuda", sequence_length=2048)
+    done = api.calibrate(protocol)
+    for each in done.calibration.measurements:
+        assert each.outcome == "measured"
+        assert each.allocated_bytes is not None
+        assert each.reserved_bytes is not None
+        assert each.process_bytes is not None
+        assert each.allocated_bytes <= each.reserved_bytes < each.process_bytes
+        assert abs(each.disturbed_bytes) < 64 * MIB
+    assert max(
+        abs(figure.after / figure.measured - 1) for figure in done.compared if figure.channel == "allocated"
+    ) < 0.05  # fmt: skip
