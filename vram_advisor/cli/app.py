@@ -37,7 +37,7 @@ COMMANDS = (
     (
         "calibrate",
         "calibrate:calibrate",
-        "Run the real training code for a few steps and correct the predictions for this machine.",
+        "Run the real training code for a few steps, measure its memory, and correct the predictions for this machine.",
     ),
     ("calibrations", "calibrations:app", "List, show, remove, export and import what calibrations have taught."),
     ("tui", "tui:tui", "Open the terminal app; `vram-advisor` alone does so in a terminal."),

@@ -10,7 +10,7 @@ from vram_advisor.domain.plan import INFERENCE_ONLY, TRAINING_ONLY, Plan, Worklo
 
 def options(workload: Workload, plan: Plan) -> list[str]:
     """Words of the options that say more than their defaults do."""
-    idle = INFERENCE_ONLY if workload.trains else TRAINING_ONLY
+    idle = INFERENCE_ONLY | {"runtime"} if workload.trains else TRAINING_ONLY
     words: list[str] = []
     for record in (workload, plan):
         for field in fields(record):
