@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vram_advisor.cli.app import COMMANDS as COMMANDS_OF_THE_PROGRAM
 from vram_advisor.cli.app import run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +57,7 @@ def test_the_example_is_what_the_program_prints(capfd: pytest.CaptureFixture[str
 def test_every_command_in_the_readme_parses() -> None:
     text = README.read_text(encoding="utf-8")
     for name in re.findall(r"^vram-advisor (\w+)", text, re.MULTILINE):
-        assert name in ("check", "detect", "gpus", "models", "schema", "accuracy")
+        assert name in {command[0] for command in COMMANDS_OF_THE_PROGRAM}
     for option in set(re.findall(r"(--[a-z][a-z-]+)", text)):
         assert option.removeprefix("--").replace("-", "_") in _known(), option
 
@@ -64,5 +65,8 @@ def test_every_command_in_the_readme_parses() -> None:
 def _known() -> set[str]:
     from vram_advisor.domain.plan import Plan, Workload
 
-    own = {"model", "gpu", "gpu_index", "json", "strict", "explain", "help", "report"}
+    own = {
+        "model", "gpu", "gpu_index", "json", "strict", "explain", "help", "report", "backend", "compare", "trace",
+        "no_calibration",
+    }  # fmt: skip
     return {*vars(Workload()), *vars(Plan()), *own}

@@ -12,32 +12,56 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdvisorError",
+    "AdviceAnswer",
     "Answer",
     "BadInput",
     "Missing",
     "NotModelled",
     "Plan",
+    "TraceAnswer",
     "Workload",
     "__version__",
+    "advise",
+    "calibrate",
     "check",
     "detect",
     "list_gpus",
     "list_models",
+    "plan_calibration",
     "score",
+    "trace",
 ]
 
 if TYPE_CHECKING:
-    from vram_advisor.api import check, detect, list_gpus, list_models, score
+    from vram_advisor.api import (
+        advise,
+        calibrate,
+        check,
+        detect,
+        list_gpus,
+        list_models,
+        plan_calibration,
+        score,
+        trace,
+    )
+    from vram_advisor.domain.advice import AdviceAnswer
     from vram_advisor.domain.answer import Answer
     from vram_advisor.domain.plan import Plan, Workload
+    from vram_advisor.domain.trace import TraceAnswer
     from vram_advisor.units.errors import AdvisorError, BadInput, Missing, NotModelled
 
 _HOMES = {
+    "advise": "vram_advisor.api",
+    "calibrate": "vram_advisor.api",
     "check": "vram_advisor.api",
     "detect": "vram_advisor.api",
     "list_gpus": "vram_advisor.api",
     "list_models": "vram_advisor.api",
+    "plan_calibration": "vram_advisor.api",
     "score": "vram_advisor.api",
+    "trace": "vram_advisor.api",
+    "AdviceAnswer": "vram_advisor.domain.advice",
+    "TraceAnswer": "vram_advisor.domain.trace",
     "Answer": "vram_advisor.domain.answer",
     "Plan": "vram_advisor.domain.plan",
     "Workload": "vram_advisor.domain.plan",
