@@ -162,7 +162,7 @@ def _refusal(asked: Asked, run: PlannedRun, length: int) -> str:
     what = "The whole model" if asked.full else f"Even {run.depth} layers of {asked.model.id}"
     advice = "leave out --full, which two small depths replace" if asked.full else "set a smaller --micro-batch-size"
     return (
-        f"{what} at {asked.workload.micro_batch_size} × {length:,} tokens may need {gib(run.needed_bytes)}, and "
+        f"{what} at {asked.workload.micro_batch_size:,} × {length:,} tokens may need {gib(run.needed_bytes)}, and "
         f"{asked.device.name} has {gib(asked.device.free_bytes)} free: {advice}, or free memory "
         "(`vram-advisor detect` shows what holds it)."
     )

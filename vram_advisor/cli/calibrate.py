@@ -25,6 +25,7 @@ from vram_advisor.cli.output import (
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.protocol import Progress, Protocol
 from vram_advisor.domain.trial import Backend
+from vram_advisor.units.errors import BadInput
 
 
 def calibrate(
@@ -46,6 +47,8 @@ def calibrate(
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
 ) -> int:
     """Run the real training code for a few steps, measure its memory, and correct the predictions for this machine."""
+    if time_limit < 1:
+        raise BadInput(f"--time-limit {time_limit}: should be at least 1 second.")
     protocol = api.plan_calibration(
         model,
         backend=backend,

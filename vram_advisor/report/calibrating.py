@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vram_advisor.domain.protocol import PlannedRun, Progress, Protocol
+from vram_advisor.report.calibration_words import NAMES
 from vram_advisor.report.layout import BLANK, Column, Line, indented, line, table, wrapped
 from vram_advisor.report.sizes import percent, size
 from vram_advisor.units.bytes import GIB, MIB, gib
@@ -33,14 +34,6 @@ CHANNELS = {
     "step_seconds": "time of a step",
 }
 """What a figure is called; those that are not bytes by themselves."""
-COEFFICIENTS = {
-    "activation_scale": "what grows with the tokens",
-    "reserved_scale": "reserved memory",
-    "throughput_efficiency": "speed",
-    "context_base": "CUDA context",
-    "cublas_workspace": "cuBLAS workspace",
-    "cublas_workspace_hopper": "cuBLAS workspace",
-}
 FACTORS = frozenset({"activation_scale", "reserved_scale", "throughput_efficiency"})
 BAR = 20
 """Cells of the bar of a calibration."""
@@ -185,9 +178,9 @@ def _value(channel: str, value: float) -> str:
 
 
 def _learnt_row(row: Learnt) -> Sequence[Line]:
-    said = "held at its bound: the recipe may not be yours" if row.bounded else ""
+    said = "at its bound: is the recipe yours?" if row.bounded else ""
     before, after = (_coefficient(row.name, v, sd) for v, sd in ((row.prior, row.prior_sd), (row.value, row.sd)))
-    return (line(COEFFICIENTS.get(row.name, row.name)), line(before), line(after, "bold"), line(said, "warning"))
+    return (line(NAMES.get(row.name, row.name)), line(before), line(after, "bold"), line(said, "warning"))
 
 
 def _coefficient(name: str, value: float, sd: float) -> str:
