@@ -60,11 +60,9 @@ def scaled_dot_product_attention(
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
         if attn_mask is not None and attn_mask.is_floating_point():
             attn_mask = attn_mask.to(dtype)
-    width, groups = query.shape[-1], query.shape[1] != key.shape[1]
-    # Heads that are broadcast rather than grouped are taken by no fused kernel.
-    fused = enable_gqa or not groups
+    width, grouped = query.shape[-1], query.shape[1] != key.shape[1]
     if (
-        fused
+        (enable_gqa or not grouped)
         and switches.flash_sdp_enabled()
         and attn_mask is None
         and query.dtype in HALF
@@ -72,11 +70,13 @@ def scaled_dot_product_attention(
         and width <= WIDEST_FLASH
     ):
         return flash(query, key, value, dropout_p, is_causal, scale)
-    if fused and switches.mem_efficient_sdp_enabled():
-        if groups:
-            times = query.shape[1] // key.shape[1]
-            key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)
+    if not grouped and switches.mem_efficient_sdp_enabled():
         return efficient(query, key, value, attn_mask, dropout_p, is_causal, scale)
+    if not switches.math_sdp_enabled():
+        raise NotModelled(
+            "Memory-efficient attention takes no grouped heads (ATen sdp_utils.cpp), and transformers groups them where "
+            "no sequence is padded: use --attn-implementation sdpa."
+        )
     return aten._scaled_dot_product_attention_math(
         query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
     )[0]

@@ -31,7 +31,9 @@ BITSANDBYTES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def make_optimizer(name: str, model: nn.Module, foreach: bool | None = None) -> torch.optim.Optimizer:
+def make_optimizer(
+    name: str, model: nn.Module, foreach: bool | None = None, of_trainer: bool = True
+) -> torch.optim.Optimizer:
     """The optimizer of the trained parameters of a model.
 
     Args:
@@ -39,6 +41,7 @@ def make_optimizer(name: str, model: nn.Module, foreach: bool | None = None) -> 
         model: its parameters that require a gradient are trained.
         foreach: whether torch's optimizers work on all tensors at once where the name leaves it open; None: as torch
             does on the device.
+        of_trainer: whether the Trainer makes it.
 
     Raises:
         BadInput: no such optimizer.
@@ -59,23 +62,25 @@ def make_optimizer(name: str, model: nn.Module, foreach: bool | None = None) -> 
     if name in BITSANDBYTES:
         if importlib.util.find_spec("bitsandbytes") is None:
             raise Missing(f"--optimizer {name} needs bitsandbytes: pip install 'vram-advisor[calibrate]'.")
-        return _bitsandbytes(name, model, parameters)
+        return _bitsandbytes(name, model, parameters, of_trainer)
     raise NotModelled(
         f"--optimizer {name} does not run here: use one of {', '.join((*TORCH, 'adafactor', *BITSANDBYTES))}."
     )
 
 
-def _bitsandbytes(name: str, model: nn.Module, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _bitsandbytes(
+    name: str, model: nn.Module, parameters: list[nn.Parameter], of_trainer: bool
+) -> torch.optim.Optimizer:
     import bitsandbytes
 
     optim: Any = bitsandbytes.optim
     cls, options = BITSANDBYTES[name]
     made: torch.optim.Optimizer = getattr(optim, cls)(parameters, lr=LEARNING_RATE, **options)
-    if options["optim_bits"] == 8:
-        # States of embeddings stay in 32 bits (transformers trainer.py create_optimizer). There is one manager per
-        # process, so what it knows of an earlier model is taken away.
-        manager = optim.GlobalOptimManager.get_instance()
-        manager.initialize()
+    # There is one manager per process, so what it knows of an earlier model is taken away.
+    manager = optim.GlobalOptimManager.get_instance()
+    manager.initialize()
+    if of_trainer and options["optim_bits"] == 8:
+        # States of embeddings stay in 32 bits (transformers trainer.py create_optimizer).
         for module in model.modules():
             if isinstance(module, nn.Embedding):
                 manager.register_module_override(module, "weight", {"optim_bits": 32})

@@ -18,21 +18,21 @@ class Observer(Protocol):
     def enter(self, phase: str) -> None:
         """A border is passed: what was entered before ends here.
 
-        The names are those of ``PHASES`` and ``BACKWARD_MIDDLE``. One may follow itself: once per layer (``forward``,
-        ``BACKWARD_MIDDLE``), once per micro batch. ``forward`` begins with the embedding and the first layer;
-        ``loss_forward`` where the last layer ends and again where autocast does; ``backward_first`` where the gradient of the last layer's output is
-        there, ``backward_last`` where that of the first layer's is, and it goes on to the end of the backward pass.
-        Borders of layers without a gradient are left out, and so are those of clipping where the stack does not clip.
-        The call comes from the thread that runs the pass.
+        The names are those of ``PHASES`` and ``BACKWARD_MIDDLE``. One may follow itself: once per layer and once per
+        micro batch. ``forward`` begins with the embedding and the first layer; ``loss_forward`` where the last layer
+        ends, and again where autocast does; ``backward_first`` where the gradient of a layer's output is there that is
+        the last of its kind, ``backward_last`` that of the first of its kind (``borders.backward_borders``), and the
+        last of these goes on to the end of the backward pass. Borders of layers without a gradient are left out, and
+        so is that of clipping where the stack does not clip. The call comes from the thread that runs the pass.
         """
 
 
 def by_phase(peaks: dict[str, int]) -> dict[str, int]:
     """Peaks [B] by border as peaks by phase.
 
-    What the layers in the middle find lies between what the two ends find, since it is linear in their position (the
-    saved tensors fall, the gradients grow). So they count only where they are above both ends, which needs layers of
-    several kinds, and then in the phase of the higher end.
+    What a layer in the middle finds lies between what the first and the last of its kind find, since it is linear in
+    its position (the saved tensors fall, the gradients grow). So it counts only where it is above both, and then in
+    the phase of the higher of them.
     """
     phases: dict[str, int] = {phase: peaks[phase] for phase in PHASES if phase in peaks}
     where = phase_of_middle(peaks)

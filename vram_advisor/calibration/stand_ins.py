@@ -36,9 +36,9 @@ def apply(module: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
 @contextmanager
 def building() -> Iterator[None]:
     """Stand-ins that only the building of a model needs; weights get no values."""
-    from transformers import initialization
+    from transformers import PreTrainedModel
 
-    with initialization.no_init_weights(), replaced(nn.Module, "_apply", apply):
+    with replaced(PreTrainedModel, "initialize_weights", lambda model: None), replaced(nn.Module, "_apply", apply):
         yield
 
 

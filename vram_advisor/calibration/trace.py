@@ -125,7 +125,7 @@ def _why(ending: Ending) -> str:
         return f"The trace was not finished: {ending.reason} A shorter sequence does not help; --time-limit gives it longer."
     if ending.how == "stopped":
         return "The trace was stopped."
-    if ending.ran_out_of_memory or ending.signal == "SIGKILL":
+    if ending.signal == "SIGKILL" or (ending.ran_out_of_memory and not ending.signal):
         return "The trace was not finished: the memory of the computer ran out; it needs about 1 GiB."
     if ending.signal:
         return f"The trace was not finished: its process was ended by {ending.signal}."

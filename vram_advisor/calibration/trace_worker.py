@@ -1,7 +1,7 @@
 """``python -m vram_advisor.calibration.trace_worker``: training steps traced in a process of its own.
 
 It reads its jobs as one line of JSON on standard input: a list of trials, whether all layers are run, and a device or
-null. It says one JSON object per job on standard output as soon as it is done, ``traced``, ``refused`` or ``failed``.
+null. It says one JSON object per job on standard output as soon as it is done, ``traced``, ``refused`` or ``broken``.
 What libraries print goes to standard error.
 """
 
@@ -35,7 +35,7 @@ def main() -> int:
         except Exception as error:
             # To standard error, for who looks into it.
             traceback.print_exc()
-            channel.say("failed", job=job, message=_in_one_line(error))
+            channel.say("broken", job=job, message=_in_one_line(error))
     return 0
 
 

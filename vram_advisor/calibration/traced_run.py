@@ -2,11 +2,13 @@
 
 import gc
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from vram_advisor.calibration.caching_allocator import replay
 from vram_advisor.calibration.depths import Pattern, at_depth, layer_count, pattern
 from vram_advisor.calibration.extrapolation import Moment, Unequal, extrapolated, phases_of
+from vram_advisor.calibration.fake_attention import gpu_attention
 from vram_advisor.calibration.fake_cuda import usable_device
 from vram_advisor.calibration.fake_tensors import fake_tensors
 from vram_advisor.calibration.host_memory import largest_resident_bytes
@@ -44,7 +46,7 @@ def observe(trial: Trial, device: str, from_the_start: bool = False) -> Observed
         trial: with every choice of the plan made.
         device: cuda or cpu, as ``usable_device`` says.
         from_the_start: make the first step too, so that allocations come in their real order; otherwise the states of
-            the optimizer are there without it.
+            the optimizer are there without it, unless the stack keeps more than them from step to step.
 
     Raises:
         NotModelled, BadInput, Missing: the combination does not run here.
@@ -56,7 +58,7 @@ def observe(trial: Trial, device: str, from_the_start: bool = False) -> Observed
         tracker = Tracker(device, run.vocabulary)
         with tracker:
             tracker.label_model(run.model, "weights" if trial.workload.method == "full" else "adapters")
-            if from_the_start:
+            if from_the_start or run.recipe.outputs_kept:
                 run.step(run.lengths(0), tracker)
             else:
                 run.make_states()
@@ -88,10 +90,12 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
     # As transformers completes it: keys that are left out, a kind for each layer.
     trial = replace(trial, config=configuration(trial).to_dict())
     layers = layer_count(trial.config)
-    found = pattern(kinds_of(trial))
+    with gpu_attention():
+        kinds = kinds_of(trial)
+    found = pattern(kinds)
     runs: list[Observed] = []
     if len(found.depths) == 2 and not full_depth:
-        runs = _at_depths(trial, found, device)
+        runs = _at_depths(trial, kinds, found, device)
     try:
         moments = extrapolated(runs[0].moments, runs[1].moments, found) if runs else []
     except Unequal:
@@ -117,14 +121,11 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
     )
 
 
-def _at_depths(trial: Trial, found: Pattern, device: str) -> list[Observed]:
+def _at_depths(trial: Trial, kinds: list[Hashable], found: Pattern, device: str) -> list[Observed]:
     """The step at both depths; nothing where a shortened model has other layers than the whole one."""
-    kinds = kinds_of(trial)
-    runs = []
-    for depth in found.depths:
-        head = depth - found.rest
-        short = replace(trial, config=at_depth(trial.config, depth, found))
-        if kinds_of(short) != kinds[:head] + kinds[len(kinds) - found.rest :]:
-            return []
-        runs.append(observe(short, device))
-    return runs
+    shorts = [replace(trial, config=at_depth(trial.config, depth, found)) for depth in found.depths]
+    for short, depth in zip(shorts, found.depths, strict=True):
+        with gpu_attention():
+            if kinds_of(short) != kinds[: depth - found.rest] + kinds[len(kinds) - found.rest :]:
+                return []
+    return [observe(short, device) for short in shorts]

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vram_advisor.calibration.borders import Borders, decoder_layers
+from vram_advisor.calibration.borders import Borders
+from vram_advisor.calibration.decoder_layers import decoder_layers
 from vram_advisor.calibration.optimizers import make_optimizer
 from vram_advisor.calibration.phases import Observer
 from vram_advisor.calibration.trained_model import DTYPES, check_trial, trained_model
@@ -40,13 +41,17 @@ class Run:
         # Fake tensors stand for those of a GPU, where torch's optimizers take all tensors at once.
         foreach = True if trial.backend == "fake" else None
         assert trial.plan.optimizer
-        self.optimizer = make_optimizer(trial.plan.optimizer, model, foreach)
+        self.optimizer = make_optimizer(
+            trial.plan.optimizer, model, foreach, of_trainer=trial.plan.recipe != "peft-loop"
+        )
         self.foreach = foreach
         self.vocabulary = int(model.config.get_text_config().vocab_size)
         self.accepts_count = _accepts_count(model)
         half = trial.plan.mixed_precision == "fp16"
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=half)
         self._borders = Borders(self.layers)
+        self._outputs: Any = None
+        """Of the last pass, where the stack keeps them."""
 
     def lengths(self, step: int) -> tuple[int, ...]:
         """Tokens of the sequences of a step, all micro batches: the dataset's in order and round again."""
@@ -74,9 +79,11 @@ class Run:
         count = torch.stack([(batch["labels"][..., 1:] != IGNORED).sum() for batch in micro]).sum()
         self._borders.tell = observer.enter
         try:
-            for batch in micro:
-                observer.enter("forward")
-                self._pass(batch, count, len(micro), observer)
+            # Around the backward pass too, where checkpointed layers run once more.
+            with self._attention():
+                for batch in micro:
+                    observer.enter("forward")
+                    self._pass(batch, count, len(micro), observer)
         finally:
             self._borders.tell = None
         if self.recipe.clips_gradients:
@@ -95,7 +102,7 @@ class Run:
             inputs["num_items_in_batch"] = count
         if self.trial.plan.loss == "trl_fused_head":
             inputs["fused_lm_head"] = True
-        with self._autocast(), self._attention():
+        with self._autocast():
             outputs = self.model(**inputs, use_cache=False)
         # Copies of weights go with autocast; what follows is seen apart from them.
         observer.enter("loss_forward")
@@ -104,8 +111,9 @@ class Run:
 
             outputs = convert_to_fp32(outputs)
         loss = outputs.loss
-        if not self.recipe.outputs_kept:
-            del outputs
+        # The loop of PEFT holds the outputs of a pass until those of the next are there.
+        self._outputs = outputs if self.recipe.outputs_kept else None
+        del outputs
         del inputs
         if not self.accepts_count:
             loss = loss / parts
