@@ -13,12 +13,16 @@ MARK = " peak"
 
 
 def ranked_kinds(option: Option) -> list[str]:
-    """Kinds of components, the one with the largest share of any phase first."""
+    """Kinds of components: those of the peak as in the memory bar, then the others by their largest share."""
     most: dict[str, int] = {}
+    at_peak: dict[str, int] = {}
     for phase in option.estimate.phases:
-        for kind, nbytes in kinds_of(option, phase).items():
+        kinds = kinds_of(option, phase)
+        if phase.phase == option.estimate.peak.phase:
+            at_peak = kinds
+        for kind, nbytes in kinds.items():
             most[kind] = max(most.get(kind, 0), nbytes)
-    return sorted(most, key=lambda kind: -most[kind])
+    return sorted(most, key=lambda kind: (kind not in at_peak, -at_peak.get(kind, most[kind])))
 
 
 def kinds_of(option: Option, phase: PhasePeak) -> dict[str, int]:

@@ -15,7 +15,7 @@ from vram_advisor.tui.main_screen import MainScreen
 from vram_advisor.tui.palette import Actions
 from vram_advisor.tui.settings import Settings, read_settings
 from vram_advisor.tui.situation import Situation
-from vram_advisor.tui.themes import CALM, THEMES, part_colours
+from vram_advisor.tui.themes import CALM, THEMES, own_colours
 
 
 def utc_now() -> datetime:
@@ -69,9 +69,9 @@ class AdvisorApp(App[str]):
         self.set_class(not self.look.unicode, "-ascii")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Colours of segments for the themes that do not name them."""
+        """Colours of this app for the themes that do not name them."""
         theme: Theme = self.current_theme
-        return part_colours(theme)
+        return own_colours(theme)
 
     def on_mount(self) -> None:
         """Keys of the user, and the main screen."""

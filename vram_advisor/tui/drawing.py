@@ -12,7 +12,7 @@ from vram_advisor.units.bytes import GIB
 
 STYLES = {
     "bold": "bold",
-    "dim": "$text-muted",
+    "dim": "$quiet",
     "fits": "$text-success",
     "tight": "$text-warning",
     "spill": "$text-warning",
@@ -23,7 +23,7 @@ STYLES = {
     "calm": "$text-primary",
     "overhead": "$foreground",
     "free": "$text-success",
-    "held": "$text-muted",
+    "held": "$quiet",
     "key": "$text-accent",
     "head": "bold $text-primary",
     "here": "reverse",

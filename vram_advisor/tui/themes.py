@@ -18,7 +18,12 @@ def _numbered(colours: tuple[str, ...]) -> dict[str, str]:
     return {f"part{i}": colour for i, colour in enumerate(colours)}
 
 
-QUIET = {"footer-background": "#171b24", "footer-key-foreground": "#e0af68", "border-blurred": "#343b4d"}
+QUIET = {
+    "quiet": "#8791a8",
+    "footer-background": "#171b24",
+    "footer-key-foreground": "#e0af68",
+    "border-blurred": "#343b4d",
+}
 CALM = Theme(
     name="calm",
     primary="#7aa2f7",
@@ -49,6 +54,7 @@ CLEAR = Theme(
     dark=True,
     variables={
         **_numbered(OKABE_ITO),
+        "quiet": "#a8a8a8",
         "border": "#56b4e9",
         "border-blurred": "#5a5a5a",
         "footer-background": "#0d0d0d",
@@ -58,8 +64,8 @@ CLEAR = Theme(
 THEMES = (CALM, CLEAR)
 
 
-def part_colours(theme: Theme) -> dict[str, str]:
-    """Colours of segments for a theme that does not name them."""
+def own_colours(theme: Theme) -> dict[str, str]:
+    """Colours of segments and of quiet text for a theme that does not name them."""
     found = [theme.primary, theme.secondary, theme.accent, theme.warning, theme.success, theme.error, theme.foreground]
     usual = [theme.primary if colour is None else colour for colour in found]
-    return _numbered(tuple(usual))
+    return {**_numbered(tuple(usual)), "quiet": "auto 60%"}

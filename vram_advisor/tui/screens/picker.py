@@ -85,6 +85,7 @@ class Picker(ModalScreen[tuple[str, ...] | None]):
         several: bool = False,
         check: Callable[[str], object] | None = None,
         hint: str = "",
+        about: str = "",
     ) -> None:
         super().__init__()
         self.look = look
@@ -95,6 +96,7 @@ class Picker(ModalScreen[tuple[str, ...] | None]):
         self._check = check
         """Raises BadInput where what was typed is no value; None: only what is listed can be taken."""
         self._hint = hint
+        self._about = about
 
     def compose(self) -> ComposeResult:
         """A field, the list, a line of help."""
@@ -161,7 +163,8 @@ class Picker(ModalScreen[tuple[str, ...] | None]):
         nothing = "" if found.option_count else "Nothing has such a name."
         said = complaint if complaint and not found.entries else nothing
         hint = self.query_one("#hint", Static)
-        hint.update(content(((said, "warning"),) if said else ((f"{len(found.entries)} listed", "dim"),), self.look))
+        text = self._about or f"{len(found.entries)} listed"
+        hint.update(content(((said, "warning"),) if said else ((text, "dim"),), self.look))
 
     def _take(self, name: str | None) -> None:
         found = self.query_one(Choices)

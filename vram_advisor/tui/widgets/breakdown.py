@@ -9,8 +9,9 @@ from textual.message import Message
 
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.estimate import Component
-from vram_advisor.report.bar import PHASE_NAMES
+from vram_advisor.report.bar import NAMED, PHASE_NAMES
 from vram_advisor.report.layout import Line
+from vram_advisor.report.timeline import ranked_kinds
 from vram_advisor.report.vendor import NVIDIA, terms
 from vram_advisor.report.words import shown
 from vram_advisor.tui.drawing import cut, difference, number
@@ -59,6 +60,7 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
         peak = option.estimate.peak
         most = max(1, peak.minimum_bytes.mid)
         before = {} if self.pinned is None else _sizes(self.pinned)
+        order = ranked_kinds(option)
         rows: list[Row] = []
         for key, component in self._components():
             alive = peak.phase in component.alive
@@ -67,12 +69,16 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
             note = difference(component.nbytes - before.get(key, 0)) if self.pinned else f"±{number(spread)}"
             if not self.pinned and spread == 0:
                 note = ""
-            rows.append(Row(key, self._line(label, component.nbytes, note, most, alive)))
+            style = self.look.segment("part", min(order.index(component.kind), NAMED))[1]
+            rows.append(Row(key, self._line(label, component.nbytes, note, most, alive, style)))
         sums = self._sums()
         last_alive = next((i for i, (_, c) in enumerate(self._components()) if peak.phase not in c.alive), len(rows))
         old = {} if self.pinned is None else self._sums_of(self.pinned)
         totals = [
-            Row(name, self._line(title, nbytes, self._note(name, nbytes, spread, old), most, True, strong=strong))
+            Row(
+                name,
+                self._line(title, nbytes, self._note(name, nbytes, spread, old), most, True, "overhead", strong=strong),
+            )
             for name, (title, nbytes, spread, strong) in sums.items()
         ]
         return [*rows[:last_alive], *totals, *rows[last_alive:]]
@@ -110,7 +116,9 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
             return difference(nbytes - old[name][1]) if name in old else ""
         return f"±{number(spread)}" if spread else ""
 
-    def _line(self, label: str, nbytes: int, note: str, most: int, alive: bool, *, strong: bool = False) -> Line:
+    def _line(
+        self, label: str, nbytes: int, note: str, most: int, alive: bool, colour: str, *, strong: bool = False
+    ) -> Line:
         bar = BAR if self.room >= WIDE else 0
         room = max(LEAST, self.room - NUMBERS - bar - 1)
         style = "bold" if strong else "" if alive else "dim"
@@ -121,7 +129,7 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
             (cut(label, room).ljust(room), style),
             (f"{number(nbytes):>8}", style),
             (f"{note:>7}", changed),
-            (f" {drawn:<{bar}}" if bar else "", "calm" if alive else "dim"),
+            (f" {drawn:<{bar}}" if bar else "", colour if alive else "dim"),
             (f"{share:>6}", "dim"),
         )
 
