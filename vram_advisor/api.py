@@ -439,7 +439,7 @@ def plan_calibration(
 def calibrate(
     protocol: Protocol,
     *,
-    time_limit: float = 900.0,
+    time_limit: float | None = None,
     hear: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
     coefficients: Coefficients = NOMINAL,
@@ -449,7 +449,7 @@ def calibrate(
 
     Args:
         protocol: from ``plan_calibration``.
-        time_limit: of each run [s].
+        time_limit: of each run [s]; None: a quarter of an hour, or five times the rough time of the longest.
         hear: called with what happens.
         stop: set by another thread to end it.
         coefficients: what is believed before.
@@ -471,7 +471,8 @@ def calibrate(
 
     tell = hear or (lambda event: None)
     place = find_place(detect(), protocol.backend, protocol.gpu_index, protocol.runs[0].trial.processes)
-    limits = Limits(time_limit, min(time_limit, Limits().silence))
+    seconds = time_limit or max(Limits().seconds, 5 * max(run.seconds for run in protocol.runs))
+    limits = Limits(seconds, min(seconds, Limits().silence))
     with only_one((data_directory() or Path(tempfile.gettempdir())) / "calibrate.lock"):
         done = make_runs(protocol, place, limits, tell, stop=stop, nominal=coefficients)
         if not save or not done.calibration.learnt:

@@ -40,14 +40,16 @@ def calibrate(
     dataset: Annotated[
         Path | None, Parameter(help="Take the lengths of these examples: JSON lines, text, or one length per line.")
     ] = None,
-    time_limit: Annotated[int, Parameter(help="Seconds after which a run is ended.")] = 900,
+    time_limit: Annotated[
+        int | None, Parameter(help="Seconds after which a run is ended; without it 900, or more for large models.")
+    ] = None,
     yes: Annotated[bool, Parameter(negative=(), help="Start without asking.")] = False,
     json: Annotated[bool, Parameter(negative=(), help="Print a line of JSON for each event.")] = False,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
 ) -> int:
     """Run the real training code for a few steps, measure its memory, and correct the predictions for this machine."""
-    if time_limit < 1:
+    if time_limit is not None and time_limit < 1:
         raise BadInput(f"--time-limit {time_limit}: should be at least 1 second.")
     protocol = api.plan_calibration(
         model,
@@ -64,7 +66,7 @@ def calibrate(
         return ExitCode.ANSWERED
     with all_as_interrupt():
         try:
-            done = api.calibrate(protocol, time_limit=float(time_limit), hear=_teller(protocol, json))
+            done = api.calibrate(protocol, time_limit=time_limit, hear=_teller(protocol, json))
         finally:
             progress("")
     if json:
