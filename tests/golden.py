@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-GOLDENS = Path(__file__).resolve().parent.parent / "goldens"
+GOLDENS = Path(__file__).resolve().parent / "goldens"
 
 
-def assert_golden(name: str, text: str) -> None:
+def assert_golden(name: str, text: str, folder: Path = GOLDENS) -> None:
     """The text is that of the file."""
-    path = GOLDENS / name
+    path = folder / name
     if os.environ.get("UPDATE_GOLDENS"):
         path.write_bytes(text.encode())
     assert path.exists(), f"{path} is missing: run with UPDATE_GOLDENS=1 and read it"
