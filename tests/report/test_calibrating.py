@@ -47,6 +47,10 @@ def test_a_calibration_that_teaches_nothing_says_so() -> None:
             Progress(event="step", run=3, runs=4, step=2, steps=3, allocated_bytes=3 * GIB),
             "█████████████░░░░░░░ run 3 of 4, 3 layers, 1 × 2,048 tokens: step 2 of 3, 3.00 GiB allocated",
         ),
+        (
+            Progress(event="measured", run=2, runs=4),
+            "██████████░░░░░░░░░░ run 2 of 4, 4 layers, 1 × 256 tokens: measured",
+        ),
         (Progress(event="fitted"), ""),
     ],
 )  # fmt: skip

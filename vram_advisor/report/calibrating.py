@@ -95,7 +95,9 @@ def progress_line(progress: Progress, protocol: Protocol, unicode: bool) -> str:
     if progress.run == 0:
         return ""
     run = protocol.runs[progress.run - 1]
-    done = (progress.run - 1 + progress.step / (progress.steps or run.trial.steps)) / len(protocol.runs)
+    over = progress.event in ("measured", "lost")
+    of_run = 1.0 if over else progress.step / (progress.steps or run.trial.steps)
+    done = (progress.run - 1 + of_run) / len(protocol.runs)
     filled = round(done * BAR)
     full, empty = ("█", "░") if unicode else ("#", "-")
     times = "×" if unicode else "x"
