@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from vram_advisor.calibration.supervisor import Ending, Limits, Message, supervise
+from vram_advisor.calibration.supervisor import Ending, Limits, supervise
+from vram_advisor.calibration.worker_process import Message
 from vram_advisor.units.errors import Missing
 
 SPEAKS = """

@@ -14,8 +14,9 @@ pytest.importorskip("peft")
 from small import trial
 
 from vram_advisor.calibration.place import Place
-from vram_advisor.calibration.supervisor import Limits, Message
+from vram_advisor.calibration.supervisor import Limits
 from vram_advisor.calibration.trial_run import run_trial
+from vram_advisor.calibration.worker_process import Message
 from vram_advisor.domain.plan import Plan
 from vram_advisor.domain.trial import Measurement, Trial
 from vram_advisor.units.errors import Missing, NotModelled

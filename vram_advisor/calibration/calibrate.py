@@ -12,8 +12,9 @@ from vram_advisor import __version__
 from vram_advisor.calibration.fit import Compared
 from vram_advisor.calibration.learn import learn
 from vram_advisor.calibration.place import Place
-from vram_advisor.calibration.supervisor import Limits, Message
+from vram_advisor.calibration.supervisor import Limits
 from vram_advisor.calibration.trial_run import run_trial
+from vram_advisor.calibration.worker_process import Message
 from vram_advisor.domain.calibration import Calibration
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.protocol import Progress, Protocol

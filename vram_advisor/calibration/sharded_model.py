@@ -11,7 +11,7 @@ import torch
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from vram_advisor.calibration.borders import decoder_layers
+from vram_advisor.calibration.decoder_layers import decoder_layers
 from vram_advisor.calibration.trained_model import DTYPES, check_trial, trained_model
 from vram_advisor.calibration.training_step import Run
 from vram_advisor.domain.quantization import quantization

@@ -5,31 +5,22 @@ that it keeps its memory until its standard input ends, so that it can be looked
 torch nor a GPU is needed here.
 """
 
-import json
-import os
 import queue
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
-import psutil
-
-from vram_advisor.calibration import family
 from vram_advisor.calibration.interrupts import held_back
+from vram_advisor.calibration.worker_process import Message, WorkerProcess
 from vram_advisor.units.errors import Missing
 
-Message = dict[str, Any]
-"""What a worker says: ``event`` names its kind, ``rank`` its process where there are several."""
-
-FINAL = frozenset({"measured", "out_of_memory", "failed", "missing"})
+FINAL = frozenset({"measured", "out_of_memory", "failed", "missing", "refused"})
 """Events after which a worker says nothing more."""
 OUT_OF_MEMORY = (
     "out of memory", "outofmemoryerror", "memoryerror", "can't allocate memory", "cannot allocate memory",
@@ -43,8 +34,6 @@ EXIT_PATIENCE = 15.0
 """How long a worker that has said its last word may take to exit [s]."""
 END_PATIENCE = 1.0
 """How long the output of a dead worker may stay open [s]."""
-KEPT_LINES = 100
-"""Last lines of standard error that are kept."""
 
 How = Literal["ended", "timed_out", "stopped"]
 
@@ -122,10 +111,10 @@ def supervise(
         folder = tempfile.TemporaryDirectory(prefix="vram-advisor-", ignore_cleanup_errors=True)
     except OSError as error:
         raise Missing(f"A folder for temporary files cannot be made: {error.strerror or error}.") from None
-    worker: _Worker | None = None
+    worker: WorkerProcess | None = None
     try:
         with held_back():
-            worker = _Worker(command, ask, Path(folder.name), environment or {})
+            worker = WorkerProcess(command, ask, Path(folder.name), environment or {})
         how, reason = _listen(worker, limits, hear, processes, stop, began)
         with held_back():
             gone = worker.close()
@@ -140,95 +129,8 @@ def supervise(
     return Ending(how, code, tuple(worker.heard), tuple(worker.complaints), time.monotonic() - began, reason)
 
 
-class _Worker:
-    """The process and the threads that read it."""
-
-    def __init__(self, command: Sequence[str], ask: str, folder: Path, environment: Mapping[str, str]) -> None:
-        self.heard: list[Message] = []
-        self.complaints: deque[str] = deque(maxlen=KEPT_LINES)
-        self.lines: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self.members: list[psutil.Process] = []
-        """Processes that introduced themselves."""
-        self._gone: bool | None = None
-        places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
-        try:
-            self.process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **places, **environment},
-                # Out of the terminal's group: an interrupt reaches this process, which ends the worker.
-                start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            )
-        except OSError as error:
-            raise Missing(f"{command[0]} cannot be started: {error.strerror or error}.") from None
-        assert self.process.stdin and self.process.stdout and self.process.stderr
-        # Written by a thread: a worker that never reads must not stop who writes.
-        self._threads = [
-            threading.Thread(target=target, args=arguments, daemon=True)
-            for target, arguments in (
-                (self._tell, (self.process.stdin, ask)),
-                (self._read, (self.process.stdout,)),
-                (self._collect, (self.process.stderr,)),
-            )
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def release(self) -> None:
-        """Let a worker that holds its memory go."""
-        assert self.process.stdin
-        with suppress(OSError, ValueError):
-            self.process.stdin.close()
-
-    def close(self) -> bool:
-        """End what still runs; whether all of it is gone."""
-        if self._gone is None:
-            self._gone = family.end(self.process, self.members)
-            for thread in self._threads:
-                thread.join(2.0)
-            for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-                # A stream that a thread still waits for is left to the end of the program.
-                if stream is not None and not any(thread.is_alive() for thread in self._threads):
-                    with suppress(OSError):
-                        stream.close()
-        return self._gone
-
-    def introduced(self, message: Message) -> None:
-        """Remember a process of the family by its own word."""
-        pid = message.get("pid")
-        if isinstance(pid, int) and pid > 0:
-            with suppress(psutil.Error):
-                self.members.append(psutil.Process(pid))
-
-    def _tell(self, stream: IO[bytes], text: str) -> None:
-        with suppress(OSError, ValueError):
-            stream.write(text.encode() + b"\n")
-            stream.flush()
-
-    def _read(self, stream: IO[bytes]) -> None:
-        with suppress(OSError, ValueError):
-            for line in stream:
-                try:
-                    message = json.loads(line)
-                except ValueError:
-                    message = None
-                if isinstance(message, dict) and isinstance(message.get("event"), str):
-                    self.lines.put(message)
-                else:
-                    self.complaints.append(line.decode(errors="replace").rstrip())
-        self.lines.put(None)
-
-    def _collect(self, stream: IO[bytes]) -> None:
-        with suppress(OSError, ValueError):
-            for line in stream:
-                self.complaints.append(line.decode(errors="replace").rstrip())
-
-
 def _listen(
-    worker: _Worker,
+    worker: WorkerProcess,
     limits: Limits,
     hear: Callable[[Message], None],
     processes: int,

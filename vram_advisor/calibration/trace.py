@@ -11,9 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from vram_advisor.calibration.place import Place
-from vram_advisor.calibration.supervisor import Ending, Limits, Message, supervise
+from vram_advisor.calibration.supervisor import Ending, Limits, supervise
 from vram_advisor.calibration.trial_run import variables
 from vram_advisor.calibration.versions import require
+from vram_advisor.calibration.worker_process import Message
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.trace import Trace, TracedPhase

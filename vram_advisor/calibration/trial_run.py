@@ -17,8 +17,9 @@ from typing import Any
 import vram_advisor
 from vram_advisor.calibration.device_watch import DeviceWatch, Usage
 from vram_advisor.calibration.place import VISIBLE, Place
-from vram_advisor.calibration.supervisor import Ending, Limits, Message, supervise
+from vram_advisor.calibration.supervisor import Ending, Limits, supervise
 from vram_advisor.calibration.versions import installed
+from vram_advisor.calibration.worker_process import Message
 from vram_advisor.domain.trial import Environment, Measurement, Outcome, Trial
 from vram_advisor.units.errors import Missing, NotModelled
 
