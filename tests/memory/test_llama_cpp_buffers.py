@@ -12,9 +12,6 @@ ROWS = read_ledger(data_path("measurements/llamacpp_buffers.csv")).rows
 EVERY = 13
 HOST_ALIGNMENT = 64
 """The plans were made with a host buffer aligned to 64 bytes instead of ggml's 32 [B]."""
-NO_ROPE_TABLE = {"llama-3.1-8b": 256, "llama-3.1-70b": 256, "llama-3.2-1b": 128}
-"""Files with a table of rope frequencies that a model's dimensions do not tell of [B]."""
-
 Pairs = list[tuple[Row, LlamaCppMemory]]
 
 
@@ -51,8 +48,7 @@ def test_compute_buffers_of_the_host_differ_by_their_alignment(pairs: Pairs) -> 
     assert max(abs(m.host.compute - int(row["compute_host_bytes"])) for row, m in pairs) <= HOST_ALIGNMENT
 
 
-def test_weights_are_exact_but_for_a_table_of_rope_frequencies(pairs: Pairs) -> None:
+def test_weights_are_exact(pairs: Pairs) -> None:
     for row, memory in pairs:
-        missing = int(row["weights_gpu_bytes"]) - memory.gpus[0].model
-        assert missing == NO_ROPE_TABLE.get(row["model"], 0), row["id"]
+        assert memory.gpus[0].model == int(row["weights_gpu_bytes"]), row["id"]
         assert memory.host.model == int(row["weights_host_bytes"]), row["id"]

@@ -1,8 +1,6 @@
 """The tensors of a GGUF file, names and shapes: the list of a model's tensors as llama.cpp's converter writes it.
 
-Not in the file: vision and audio towers (a file of their own, mmproj), modules for multi-token prediction. Not listed
-here though a file may have them: tables of rotary frequencies (``rope_freqs``, ``rope_factors_long``), some hundred
-bytes, because they follow from settings of positions that ``ModelSpec`` does not keep; Gemma 4's is listed.
+Not in the file: vision and audio towers (a file of their own, mmproj), modules for multi-token prediction.
 """
 
 from collections.abc import Iterator
@@ -24,6 +22,9 @@ LEFT_OUT = ("pooler.",)
 STACKED = ("model.altup_projections.", "model.altup_unembed_projections.")
 """Weights that become one stack (Gemma 3n)."""
 STACK_NAMES = ("altup_proj.weight", "altup_unembd_proj.weight")
+
+ROPE_TABLES = {1: ("rope_freqs.weight",), 2: ("rope_factors_long.weight", "rope_factors_short.weight")}
+"""Tables of factors for rotary frequencies, by their number."""
 
 
 @lru_cache(maxsize=64)
@@ -69,6 +70,9 @@ def outside(model: ModelSpec, names: Names) -> Iterator[Entry]:
     if model.architecture == "gemma4_text":
         heads = [block.attention.head_dim for block in model.blocks if block.attention]
         yield "rope_freqs.weight", (max(heads) // 2,)
+    elif model.rope_tables:
+        rotary = max(block.attention.rotary_dim for block in model.blocks if block.attention)
+        yield from ((name, (rotary // 2,)) for name in ROPE_TABLES[model.rope_tables])
 
 
 def inside(model: ModelSpec, block: Block, names: Names) -> Iterator[Entry]:

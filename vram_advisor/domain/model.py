@@ -224,6 +224,8 @@ class ModelSpec:
     max_position_embeddings: int | None = None
     position_rows: int = 0
     """Rows of a learned position table; 0: none."""
+    rope_tables: int = 0
+    """Tables of factors for rotary frequencies that a GGUF file holds: 1 for Llama 3, 2 for long and short (Phi-3)."""
     embedding_size: int | None = None
     """Width of the token embedding where it differs from hidden_size (OPT-350m)."""
     embedding_norm: NormKind | None = None

@@ -92,6 +92,7 @@ def assemble(fields: Fields, row: Architecture, tied: bool, id: str, dtype: str,
         tie_word_embeddings=tied,
         max_position_embeddings=context,
         position_rows=positions,
+        rope_tables=rope_tables(fields),
         embedding_size=embedding if embedding != hidden else None,
         embedding_norm=row.embedding_norm,
         embedding_dropout=drops(fields, row.embedding_dropout),
@@ -104,6 +105,13 @@ def assemble(fields: Fields, row: Architecture, tied: bool, id: str, dtype: str,
         source=fields.where,
         notes=tuple(notes),
     )
+
+
+def rope_tables(fields: Fields) -> int:
+    """Tables of factors for rotary frequencies, by the kind of their scaling."""
+    scaling = fields.table("rope_scaling") or fields.table("rope_parameters") or {}
+    kind = scaling.get("rope_type") or scaling.get("type")
+    return {"llama3": 1, "longrope": 2, "su": 2}.get(str(kind), 0)
 
 
 def distinct(layers: Sequence[Block]) -> tuple[tuple[Block, ...], tuple[int, ...]]:

@@ -64,14 +64,14 @@ def grouped(b: Builder, a: Attention, x: Node, layer: int) -> Node:
     q, k, v = project(b, a, x, layer)
     turned = turns(b, a, layer)
     if a.qk_norm == "head" and habits.norm_after_rope:
-        q, k = b.rope(q), b.rope(k)
+        q, k = b.rope(q, layer), b.rope(k, layer)
         k = b.norm(k, "attn_k_norm", layer, "rms")
         q = b.norm(q, "attn_q_norm", layer, "rms")
     else:
         if a.qk_norm == "head":
             q, k = b.norm(q, "attn_q_norm", layer, "rms"), b.norm(k, "attn_k_norm", layer, "rms")
         if turned:
-            q, k = b.rope(q), b.rope(k)
+            q, k = b.rope(q, layer), b.rope(k, layer)
             if a.qk_norm == "weightless":
                 q, k = g.like("RMS_NORM", q.label, q), g.like("RMS_NORM", k.label, k)
         elif b.query_scale is not None:
@@ -93,8 +93,8 @@ def weightless_values(b: Builder, a: Attention, x: Node, layer: int) -> Node:
         q, k, v = project(b, a, x, layer)
         q, k = b.norm(q, "attn_q_norm", layer, "rms"), b.norm(k, "attn_k_norm", layer, "rms")
         v = g.like("RMS_NORM", "values", v)
-        return attend(b, a, b.rope(q), b.rope(k), v, layer)
-    q = b.rope(b.norm(heads("attn_q", a.num_attention_heads), "attn_q_norm", layer, "rms"))
+        return attend(b, a, b.rope(q, layer), b.rope(k, layer), v, layer)
+    q = b.rope(b.norm(heads("attn_q", a.num_attention_heads), "attn_q_norm", layer, "rms"), layer)
     if a.kv_shared:
         return attend(b, a, q, None, None, layer, source=shared_source(b, a))
     raw = b.multiply("attn_k", x, a.key_size, layer)
@@ -102,7 +102,7 @@ def weightless_values(b: Builder, a: Attention, x: Node, layer: int) -> Node:
     k, v = g.reshape(raw, size, kv_heads, tokens), g.reshape(v, size, kv_heads, tokens)
     k = b.norm(k, "attn_k_norm", layer, "rms")
     v = g.like("RMS_NORM", "values", v)
-    return attend(b, a, q, b.rope(k), v, layer)
+    return attend(b, a, q, b.rope(k, layer), v, layer)
 
 
 def shared_source(b: Builder, a: Attention) -> int:
@@ -260,7 +260,7 @@ def gated(b: Builder, a: Attention, x: Node, layer: int) -> Node:
     k, v = (g.reshape(y, size, a.num_key_value_heads, tokens) for y in (k, v))
     q = b.norm(q, "attn_q_norm", layer, "rms")
     k = b.norm(k, "attn_k_norm", layer, "rms")
-    result = attend(b, a, b.rope(q), b.rope(k), v, layer, output=False)
+    result = attend(b, a, b.rope(q, layer), b.rope(k, layer), v, layer, output=False)
     gate = g.unary("gate", g.cont("gate", gate, size * heads, tokens))
     return b.multiply("attn_output", g.like("MUL", "attention", result, gate), b.model.hidden_size, layer)
 
@@ -278,10 +278,10 @@ def latent(b: Builder, a: Attention, x: Node, layer: int) -> Node:
     both = b.multiply("attn_kv_a_mqa", x, rank + turned, layer, label="latents")
     width = row("F32", rank + turned)
     kv = g.view(both, (rank, tokens), (width,))
-    k_pe = b.rope(g.view(both, (turned, 1, tokens), (width, width)))
+    k_pe = b.rope(g.view(both, (turned, 1, tokens), (width, width)), layer)
     kv = b.norm(kv, "attn_kv_a_norm", layer)
     q_nope = g.view(q, (plain, heads, tokens), q.nb[1:3])
-    q_pe = b.rope(g.view(q, (turned, heads, tokens), q.nb[1:3]))
+    q_pe = b.rope(g.view(q, (turned, heads, tokens), q.nb[1:3]), layer)
     key_b = b.weight("attn_k_b.weight", plain, rank, heads, layer=layer, itemtype="F16")
     absorbed = g.multiply("absorbed queries", key_b, g.permute(q_nope, 0, 2, 1, 3))
     query = g.concat("queries", g.permute(absorbed, 0, 2, 1, 3), q_pe, 0)

@@ -15,6 +15,8 @@ from vram_advisor.memory.llama_cpp.session import Layout, Sizes
 
 LAYER_NORMS = WITH_BIAS | {"layer_no_bias", "layer_fp32", "none_parametric"}
 """Norms that subtract the mean: they are not computed in place."""
+ROPE_TABLES = ("rope_freqs.weight", "rope_factors_long.weight")
+"""Factors of rotary frequencies; a file with long ones has short ones of the same size."""
 FEW = 32
 """Below so many tokens norms are put where their layer lies, whatever else is on the host."""
 
@@ -121,10 +123,25 @@ class Builder:
             result = g.like("ADD", name, result, self.weight(f"{name}.bias", x.ne[0], layer=layer))
         return result
 
-    def rope(self, x: Node) -> Node:
-        """Rotary position embedding."""
+    def rope(self, x: Node, layer: int) -> Node:
+        """Rotary position embedding, by a table of factors where the file has one."""
         assert self.positions is not None
-        return self.graph.like("ROPE", x.label, x, self.positions)
+        table = self.rope_table(layer)
+        return self.graph.like("ROPE", x.label, x, self.positions, *([table] if table else []))
+
+    def rope_table(self, layer: int) -> Node | None:
+        """The factors of rotary frequencies of a layer, of which every place with a layer has its own."""
+        name = next((name for name in ROPE_TABLES if name in self.stored), None)
+        attention = self.model.blocks[self.model.layer_kinds[layer]].attention
+        if name is None or attention is None or (self.habits.windows_unscaled and attention.sliding_window):
+            return None
+        place = self.layout.layers[layer]
+        key = f"{name}@{place}"
+        if key not in self.weights:
+            table = Node("rope factors", "F32", four(attention.rotary_dim // 2))
+            table.place, table.weight = place, True
+            self.weights[key] = table
+        return self.weights[key]
 
     def cache(self, layer: int, kind: str) -> Node:
         """A tensor of the cache of a layer."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Component, Estimate, Peak, PhasePeak
 from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
@@ -22,7 +24,7 @@ from vram_advisor.memory.llama_cpp.parts import (
     compute_component,
     weights_component,
 )
-from vram_advisor.memory.llama_cpp.start import start_of, weights_of
+from vram_advisor.memory.llama_cpp.start import file_tensors, file_type, start_of, weights_of
 from vram_advisor.memory.numbers import interval
 from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import NotModelled
@@ -36,11 +38,28 @@ def memory_of(
     Raises:
         BadInput, NotModelled: a choice that llama.cpp does not have, or that has no evidence.
     """
+    return started(model, workload, plan, recipe, device)[0]
+
+
+def started(
+    model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None
+) -> tuple[LlamaCppMemory, Buffers, tuple[Component, ...]]:
+    """All buffers of a start, those of the fullest GPU, and what these are made of. Raises as ``memory_of``."""
     if not model.causal:
         raise NotModelled(f"Encoders such as {model.id} are not modelled under llama.cpp.")
     row = gguf_serving(recipe.name, plan.runtime)
-    tensors = weights_of(model, plan)
-    return llama_cpp_memory(model, tensors, start_of(model, workload, plan, row, tensors, device))
+    kind = "" if model.stored_tensors else file_type(plan)
+    return _started(model, kind, start_of(model, workload, plan, row, weights_of(model, plan), device))
+
+
+@lru_cache(maxsize=64)
+def _started(
+    model: ModelSpec, kind: str, options: LlamaCppOptions
+) -> tuple[LlamaCppMemory, Buffers, tuple[Component, ...]]:
+    """The same by file type and options: cards that are compared mostly start alike."""
+    memory = llama_cpp_memory(model, model.stored_tensors or file_tensors(model, kind), options)
+    fullest = max(memory.gpus, key=lambda b: b.total) if memory.gpus else memory.host
+    return memory, fullest, tuple(components(memory, fullest))
 
 
 def estimate_llama_cpp(
@@ -60,8 +79,7 @@ def estimate_llama_cpp(
     Raises:
         BadInput, NotModelled: as ``memory_of``.
     """
-    memory = memory_of(model, workload, plan, recipe, device)
-    fullest = max(memory.gpus, key=lambda b: b.total) if memory.gpus else memory.host
+    memory, fullest, parts = started(model, workload, plan, recipe, device)
     own = fullest.total
     context, context_sd = context_bytes(device)
     pool, pool_sd = pool_bytes(model, memory.sizes.n_tokens)
@@ -79,7 +97,7 @@ def estimate_llama_cpp(
     return Estimate(
         peak=peak,
         phases=phases,
-        components=tuple(components(memory, fullest)),
+        components=parts,
         host_bytes=memory.host.total,
         adapter=None,
         minimum_mean=process,

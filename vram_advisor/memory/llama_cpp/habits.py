@@ -35,6 +35,8 @@ class Habits:
     positions: Literal["rotated", "learned", "biased"] = "rotated"
     unrotated: Literal["none", "full", "every 4th"] = "none"
     """Layers whose queries and keys are not rotated: those without a window, or every fourth."""
+    windows_unscaled: bool = False
+    """Layers with a window are rotated without the file's table of factors."""
     norm_after_rope: bool = False
     """Queries and keys are normed behind the rotation, keys first."""
     scales_unrotated: bool = False
@@ -86,7 +88,9 @@ ROWS: dict[str, Habits] = {
     "gemma2": Habits(True, scales_embedding=True, scales_query=True, logits="capped", norms="around"),
     "gemma3_text": Habits(True, scales_embedding=True, scales_query=True, norms="around"),
     "gemma3n_text": Habits(True, "end", scales_embedding=True, logits="capped", norms="around"),
-    "gemma4_text": Habits(True, "normed", scales_embedding=True, logits="capped", norms="around"),
+    "gemma4_text": Habits(
+        True, "normed", scales_embedding=True, logits="capped", norms="around", windows_unscaled=True
+    ),
     "glm": Habits(fused_gate=True),
     "glm4": Habits(fused_gate=True, norms="around"),
     "glm4_moe": SIGMOID,
