@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, replace
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("torch")
@@ -17,8 +18,10 @@ from vram_advisor.calibration.place import Place
 from vram_advisor.calibration.supervisor import Limits
 from vram_advisor.calibration.trial_run import run_trial
 from vram_advisor.calibration.worker_process import Message
+from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot
 from vram_advisor.domain.plan import Plan
 from vram_advisor.domain.trial import Measurement, Trial
+from vram_advisor.units.bytes import GIB, MIB
 from vram_advisor.units.errors import Missing, NotModelled
 
 pytestmark = pytest.mark.trainers
@@ -98,6 +101,29 @@ def test_sequences_are_padded_to_the_longest_of_their_batch(usual: Measurement) 
     examples = replace(trial(length=128, batch=2), lengths=(16, 32, 64, 64, 40, 128))
     found, _ = measured(examples)
     assert found.allocated_bytes == pytest.approx(usual.allocated_bytes, rel=0.02)
+
+
+def test_what_the_driver_counts_for_the_worker_is_part_of_the_measurement() -> None:
+    """A driver that lists this process's children with 900 MiB each, while another program takes 1 GiB."""
+    used: list[int] = []
+
+    def look() -> list[GpuSnapshot]:
+        workers = tuple(GpuProcess(each.pid, None, 900 * MIB) for each in psutil.Process().children())
+        others = GIB if used else 0
+        used.append(len(workers) * 900 * MIB + others)
+        return [
+            GpuSnapshot(
+                index=0, name="A card", vendor="NVIDIA", total_bytes=24 * GIB, free_bytes=24 * GIB - used[-1],
+                used_bytes=used[-1], power_w=150.0, processes=workers,
+            )
+        ]  # fmt: skip
+
+    (found,) = run_trial(trial(), Place("cpu", look=look), LIMITS, lambda message: None)
+    assert found.reserved_bytes is not None
+    assert found.process_bytes == 900 * MIB
+    assert found.context_bytes == 900 * MIB - found.reserved_bytes
+    assert found.disturbed_bytes == GIB
+    assert found.watts == 150.0
 
 
 @pytest.mark.parametrize(
