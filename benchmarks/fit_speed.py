@@ -1,11 +1,10 @@
-"""Fits the shares of a card's rates that programs reach on the ledgers of speeds, and judges them with one source left
-out in turn.
+"""Fits the shares of a card's rates that generation and prompts reach on the ledger of their speeds, and judges them with
+one source left out in turn.
 
-Three fits that share nothing: training steps, generation, prompts. Each is a damped least-squares fit of ln(tokens/s) in
+Two fits that share nothing, one of generation, one of prompts. Each is a damped least-squares fit of ln(tokens/s) in
 the logarithms of the shares, outliers weighing less, each source weighing as the root of the root of its rows; a prior
-holds a share that no row speaks of at what one would assume without the ledgers. Prints the shares (to be written into
-``domain/efficiencies.py`` by hand) and the errors in and out of sample. Rows whose notes speak of a throttled computer
-are scored, not fitted.
+holds a share that no row speaks of at what one would assume without the ledger. Prints the shares (to be written into
+``domain/efficiencies.py`` by hand) and the errors in and out of sample.
 
 Run: python benchmarks/fit_speed.py
 """
@@ -13,22 +12,19 @@ Run: python benchmarks/fit_speed.py
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from vram_advisor.accuracy.case import Refusal
 from vram_advisor.accuracy.ledger import Row, read_ledger
 from vram_advisor.accuracy.speed_rows import speed_row
-from vram_advisor.accuracy.training_speed_rows import training_row_speed
 from vram_advisor.domain.efficiencies import EFFICIENCIES, Efficiencies
 from vram_advisor.domain.throughput import Speed
 from vram_advisor.sources.data_files import data_path
 
 Array = npt.NDArray[np.float64]
-Predict = Callable[[Row, Efficiencies], Speed | Refusal]
 
 PRIOR_SD = 0.7
 """Of the logarithm of a share that no row speaks of."""
@@ -36,13 +32,7 @@ OUTLIER = 0.2
 """Errors of ln(tokens/s) from which a row weighs less."""
 STEP = 1e-3
 ROUNDS = 12
-THROTTLED = "slow PCIe lanes"
 
-TRAINING = {
-    "matrix_ampere": 0.6, "matrix_hopper": 0.6, "matrix_geforce": 0.6, "matrix_workstation": 0.6, "attention": 0.5,
-    "elementwise": 0.8, "launch_layer": 1e-3, "launch_adapter": 1e-4, "launch_zero3": 1e-3, "launch_step": 1e-2,
-    "dequantize_bnb": 0.5, "dequantize_gptq": 0.3, "nvlink": 0.5, "peer": 0.4,
-}  # fmt: skip
 DECODE = {
     "decode_gddr": 0.75, "decode_hbm": 0.75, "decode_unified": 0.75, "decode_other": 0.75, "decode_blocks": 0.9,
     "decode_cache": 0.5, "decode_layer": 3e-5, "decode_layer_eager": 6e-4, "decode_gpu": 2e-4,
@@ -64,30 +54,29 @@ def changed(names: Sequence[str], priors: Array, logs: Array) -> Efficiencies:
     return replace(EFFICIENCIES, **found)
 
 
-def errors(rows: Sequence[Row], predict: Predict, efficiencies: Efficiencies) -> Array:
+def errors(rows: Sequence[Row], efficiencies: Efficiencies) -> Array:
     """Errors of ln(tokens/s)."""
     found = []
     for row in rows:
-        speed = predict(row, efficiencies)
+        speed = speed_row(row, efficiencies)
         assert isinstance(speed, Speed)
         found.append(math.log(float(speed.tokens_per_second.mid) / float(row["tokens_per_s"])))
     return np.array(found)
 
 
-def fit(rows: Sequence[Row], predict: Predict, start: dict[str, float]) -> Efficiencies:
+def fit(rows: Sequence[Row], start: dict[str, float]) -> Efficiencies:
     """Shares that the rows ask for."""
     names, priors = tuple(start), np.array(tuple(start.values()))
-    rows = [row for row in rows if THROTTLED not in row["notes"]]
     counts = {row["source"]: sum(other["source"] == row["source"] for other in rows) for row in rows}
     weights = np.array([counts[row["source"]] ** -0.5 for row in rows])
     logs = np.zeros(len(names))
     for _ in range(ROUNDS):
-        base = errors(rows, predict, changed(names, priors, logs))
+        base = errors(rows, changed(names, priors, logs))
         moved = np.empty((len(rows), len(names)))
         for i in range(len(names)):
             shifted = logs.copy()
             shifted[i] += STEP
-            moved[:, i] = (errors(rows, predict, changed(names, priors, shifted)) - base) / STEP
+            moved[:, i] = (errors(rows, changed(names, priors, shifted)) - base) / STEP
         w = weights / np.sqrt(1 + (base / OUTLIER) ** 2) / OUTLIER**2
         normal = moved.T @ (moved * w[:, None]) + np.eye(len(names)) / PRIOR_SD**2
         step = np.linalg.solve(normal, -moved.T @ (w * base) - logs / PRIOR_SD**2)
@@ -95,12 +84,12 @@ def fit(rows: Sequence[Row], predict: Predict, start: dict[str, float]) -> Effic
     return changed(names, priors, logs)
 
 
-def judged(title: str, rows: Sequence[Row], predict: Predict, efficiencies: Efficiencies) -> Array:
+def judged(title: str, rows: Sequence[Row], efficiencies: Efficiencies) -> Array:
     """Errors of ln(tokens/s), printed, and whether the intervals hold them."""
-    found = errors(rows, predict, efficiencies)
+    found = errors(rows, efficiencies)
     inside = []
     for row, error in zip(rows, found, strict=True):
-        speed = predict(row, efficiencies)
+        speed = speed_row(row, efficiencies)
         assert isinstance(speed, Speed)
         inside.append(abs(error) <= 1.645 * float(speed.sd))
     relative = np.abs(np.expm1(found))
@@ -111,22 +100,22 @@ def judged(title: str, rows: Sequence[Row], predict: Predict, efficiencies: Effi
     return np.column_stack([relative, inside])
 
 
-def report(title: str, rows: Sequence[Row], predict: Predict, start: dict[str, float]) -> None:
+def report(title: str, rows: Sequence[Row], start: dict[str, float]) -> None:
     """Fit and judge one kind of speed."""
-    rows = [row for row in rows if isinstance(predict(row, EFFICIENCIES), Speed)]
+    rows = [row for row in rows if isinstance(speed_row(row, EFFICIENCIES), Speed)]
     sources = tuple(dict.fromkeys(row["source"] for row in rows))
-    fitted = fit(rows, predict, start)
+    fitted = fit(rows, start)
     print(f"\n{title}: shares")
     for name in start:
         print(f"  {name:20} {getattr(fitted, name).value:.3g}  (written: {getattr(EFFICIENCIES, name).value:.3g})")
     print(f"{title}: as written")
     for source in sources:
-        judged(source, [row for row in rows if row["source"] == source], predict, EFFICIENCIES)
+        judged(source, [row for row in rows if row["source"] == source], EFFICIENCIES)
     print(f"{title}: each source by the others")
     parts = []
     for source in sources:
-        others = fit([row for row in rows if row["source"] != source], predict, start)
-        parts.append(judged(source, [row for row in rows if row["source"] == source], predict, others))
+        others = fit([row for row in rows if row["source"] != source], start)
+        parts.append(judged(source, [row for row in rows if row["source"] == source], others))
     everything = np.concatenate(parts)
     print(
         f"  {'all':20} {len(rows):4} rows  median {np.median(everything[:, 0]):6.1%}"
@@ -135,12 +124,10 @@ def report(title: str, rows: Sequence[Row], predict: Predict, start: dict[str, f
 
 
 def main() -> None:
-    """Fit and print all three."""
+    """Fit and print both."""
     tokens = read_ledger(data_path("measurements/throughput.csv")).rows
-    steps = read_ledger(data_path("measurements/training_speed.csv")).rows
-    report("training", steps, training_row_speed, TRAINING)
-    report("decode", [row for row in tokens if row["test"] == "decode"], speed_row, DECODE)
-    report("prefill", [row for row in tokens if row["test"] == "prefill"], speed_row, PREFILL)
+    report("decode", [row for row in tokens if row["test"] == "decode"], DECODE)
+    report("prefill", [row for row in tokens if row["test"] == "prefill"], PREFILL)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ def written(tmp_path: Path, text: str) -> Path:
         ("inference", "inference"),
         ("llamacpp_buffers", "llamacpp_buffers"),
         ("throughput", "throughput"),
-        ("training_speed", "training_speed"),
         ("gguf_sizes", "gguf_sizes"),
     ],
 )

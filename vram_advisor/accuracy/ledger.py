@@ -12,7 +12,7 @@ from typing import Literal
 from vram_advisor.sources.json_files import read_bytes
 from vram_advisor.units.errors import BadInput
 
-Kind = Literal["training", "traces", "inference", "llamacpp_buffers", "training_speed", "throughput", "gguf_sizes"]
+Kind = Literal["training", "traces", "inference", "llamacpp_buffers", "throughput", "gguf_sizes"]
 Row = Mapping[str, str]
 
 MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -20,7 +20,6 @@ MARKS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("training", ("second_meter", "measured_bytes")),
     ("llamacpp_buffers", ("output_host_bytes", "weights_gpu_bytes")),
     ("inference", ("total_is", "weights_gpu_bytes")),
-    ("training_speed", ("tokens_per_s", "micro_batch_size")),
     ("throughput", ("tokens_per_s", "test")),
     ("gguf_sizes", ("file_bytes", "imatrix")),
 )
@@ -120,8 +119,6 @@ def readings(kind: Kind, row: Row) -> tuple[Reading, ...]:
         pairs = [("file", row["file_bytes"])]
     elif kind == "throughput":
         pairs, resolution = [(row["test"], row["tokens_per_s"])], 0.0
-    elif kind == "training_speed":
-        pairs, resolution = [("training", row["tokens_per_s"])], number(row["resolution_tokens_per_s"]) or 0.0
     else:
         names = ("weights_gpu", "cache_gpu", "compute_gpu")
         pairs = [(name, row[f"{name}_bytes"]) for name in names]

@@ -14,7 +14,6 @@ from vram_advisor.accuracy.metrics import Figures, Scored, figures, mean
 from vram_advisor.accuracy.mixture import mixed
 from vram_advisor.accuracy.speed_rows import quality_of, speed_row
 from vram_advisor.accuracy.training_rows import training_cases
-from vram_advisor.accuracy.training_speed_rows import training_row_speed
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.estimate import Estimate, Interval
 from vram_advisor.memory.estimate import estimate
@@ -83,8 +82,8 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
     """One row, or why it is refused."""
     if kind == "llamacpp_buffers" or (kind == "inference" and row["runtime"] in GGUF_PROGRAMS):
         return score_gguf(kind, row, found)
-    if kind in ("throughput", "training_speed"):
-        return score_speed(kind, row, found[0], coefficients)
+    if kind == "throughput":
+        return score_speed(row, found[0], coefficients)
     if kind == "gguf_sizes":
         size = file_size(row)
         return size if isinstance(size, Refusal) else [_compared(row, found[0], size, "gguf")]
@@ -109,15 +108,13 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
 
 
-def score_speed(kind: Kind, row: Row, reading: Reading, coefficients: Coefficients) -> list[Scored] | Refusal:
+def score_speed(row: Row, reading: Reading, coefficients: Coefficients) -> list[Scored] | Refusal:
     """A row that measured tokens per second."""
-    predict = speed_row if kind == "throughput" else training_row_speed
-    speed = predict(row, coefficients=coefficients)
+    speed = speed_row(row, coefficients=coefficients)
     if isinstance(speed, Refusal):
         return speed
     rate = speed.tokens_per_second
-    quality = row["quality"] or quality_of(row)
-    return [Scored(row["id"], row["source"], row["method"] or row["runtime"], reading.meter, quality, reading.measured,
+    return [Scored(row["id"], row["source"], row["runtime"], reading.meter, quality_of(row), reading.measured,
                    reading.resolution, float(rate.low), float(rate.mid), float(rate.high))]  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def _cases(row: Row) -> list[Case] | Refusal:
         lengths="varied" if "variable lengths" in row["notes"] else "equal",
         padding="padded" if row["padded"] == "yes" else "none",
     )
-    plan = plan_of(row, workload)
+    plan = _plan(row, workload)
     stated = _stated_context(row)
     phase = _stated(row, "phase")
     return [Case(weight, model, workload, plan, habits, device, stated, phase) for weight, habits in _recipes(row)]
@@ -98,8 +98,7 @@ def _stated_context(row: Row) -> Coefficients | None:
     return replace(NOMINAL, context_base=base, context_per_sm=replace(NOMINAL.context_per_sm, value=0.0))
 
 
-def plan_of(row: Row, workload: Workload) -> Plan:
-    """The levers of a row."""
+def _plan(row: Row, workload: Workload) -> Plan:
     quantization = row["quantization"] if row["quantization"] != "none" else row["weights_dtype"] or "bf16"
     sharding = row["sharding"]
     attention = ATTENTION.get(row["attention"], row["attention"])
@@ -169,7 +168,7 @@ def recipe_name(row: Row) -> str:
         return "peft-loop"
     if framework == "transformers" and row["date"].startswith("2022"):
         return "transformers-2022"
-    return framework if framework in ("unsloth", "torchtune") else "transformers-peft"
+    return "unsloth" if framework == "unsloth" else "transformers-peft"
 
 
 def _recipes(row: Row) -> list[tuple[float, Recipe]]:

@@ -1,18 +1,20 @@
 """Which share of a card's rates real programs reach, each number with its spread and source.
 
-``sd`` of every entry is that of the logarithm. The values are fitted on the ledgers ``data/measurements/throughput.csv``
-and ``training_speed.csv`` by ``benchmarks/fit_speed.py``, which also leaves out one source in turn; an entry that no row
-speaks of says that it is a prior.
+``sd`` of every entry is that of the logarithm. Generation and prompts are fitted on the ledger
+``data/measurements/throughput.csv`` by ``benchmarks/fit_speed.py``, which also leaves out one source in turn. Training has
+no ledger: its entries rest on the few measured steps that each names, on counts, and on a prior that is wide. The prior is
+the share of the matrix rate that a whole step reaches: 0.45, and 0.28 to 0.60 in four of five cases, from 2,048 tokens per
+micro batch on; 0.15, and 0.07 to 0.30, up to 512 tokens.
 """
 
 from dataclasses import dataclass
 
 from vram_advisor.domain.gpu import GpuSpec
 
-_STEPS = "fitted on published fine-tunes, one source left out in turn: benchmarks/fit_speed.py"
+_WHOLE = "whole steps then reach the prior of 0.45"
 _TOKENS = "fitted on published generations, one source left out in turn: benchmarks/fit_speed.py"
 _PROMPTS = "fitted on published prompt speeds, one source left out in turn: benchmarks/fit_speed.py"
-_PRIOR = "prior: no row of the ledgers speaks of it"
+_PRIOR = "prior: no measurement speaks of it"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -30,39 +32,70 @@ class Efficiency:
 class Efficiencies:
     """All measured numbers of the model of speed."""
 
-    matrix_ampere: Efficiency = Efficiency(0.69, 0.1, "of the dense 16-bit rate", f"A100; {_STEPS}")
-    matrix_hopper: Efficiency = Efficiency(0.45, 0.25, "of the dense 16-bit rate", f"H100; {_STEPS}")
+    matrix_ampere: Efficiency = Efficiency(
+        0.7,
+        0.25,
+        "of the dense 16-bit rate",
+        f"measured on an A100: QLoRA of Llama-2-7B at 2,300 to 3,500 tokens/s, 0.30 to 0.45 of the rate; {_WHOLE}",
+    )
+    matrix_hopper: Efficiency = Efficiency(0.7, 0.35, "of the dense 16-bit rate", f"as on an A100; {_PRIOR}")
     matrix_geforce: Efficiency = Efficiency(
         1.0,
-        0.12,
+        0.2,
         "of the 16-bit rate with fp32 accumulation",
-        f"RTX 3090 to 5090, L40: they clock higher than data sheets say; {_STEPS}",
+        "measured on an RTX 5090: QLoRA of 32B at 2,048 tokens in 3.41 s, of 14B at 4,096 in 2.66 s, 0.54 and 0.58 of the "
+        "rate; a prior of 0.7 is overruled by them",
     )
     matrix_workstation: Efficiency = Efficiency(
-        0.5,
-        0.3,
-        "of the dense 16-bit rate at boost clock",
-        f"RTX A5000, RTX 6000 Ada, L40S: their power limits it; {_STEPS}",
+        0.7, 0.35, "of the dense 16-bit rate at boost clock", f"as on an A100; {_PRIOR}"
     )
     matrix_other: Efficiency = Efficiency(0.4, 0.5, "of the dense 16-bit rate", _PRIOR)
-    attention: Efficiency = Efficiency(0.55, 0.25, "of the dense 16-bit rate", f"fused attention; {_STEPS}")
-    elementwise: Efficiency = Efficiency(0.82, 0.15, "of the bandwidth", f"norms, activations, adapters; {_STEPS}")
-    launch_layer: Efficiency = Efficiency(1.1e-3, 0.35, "s per layer and pass", _STEPS)
-    launch_adapter: Efficiency = Efficiency(9e-5, 0.35, "s per adapted module and pass", _STEPS)
-    launch_zero3: Efficiency = Efficiency(1.8e-3, 0.4, "s per layer and pass", f"hooks of DeepSpeed ZeRO-3; {_STEPS}")
-    launch_step: Efficiency = Efficiency(0.0095, 0.5, "s per optimizer step", _STEPS)
-    dequantize_bnb: Efficiency = Efficiency(0.5, 0.3, "of the bandwidth", f"bitsandbytes, torchao; {_STEPS}")
-    dequantize_gptq: Efficiency = Efficiency(
-        0.15, 0.75, "of the bandwidth", f"GPTQ and AWQ: 0.1 with AutoGPTQ of 2023, 0.3 with kernels of 2024; {_STEPS}"
+    attention: Efficiency = Efficiency(0.55, 0.35, "of the dense 16-bit rate", f"fused attention; {_PRIOR}")
+    elementwise: Efficiency = Efficiency(
+        0.9, 0.25, "of the bandwidth", "norms, activations, adapters; prior: as weights are read in generation"
     )
-    dequantize_int8: Efficiency = Efficiency(0.2, 0.5, "of the bandwidth", f"LLM.int8(); {_PRIOR}")
-    nvlink: Efficiency = Efficiency(0.36, 0.4, "of the rate in one direction", _STEPS)
-    peer: Efficiency = Efficiency(0.35, 0.7, "of the PCIe rate in one direction", f"between cards; {_STEPS}")
+    launch_layer: Efficiency = Efficiency(
+        6.7e-4, 0.6, "s per layer and pass", "as a layer of transformers generate(), fitted on published generations"
+    )
+    launch_adapter: Efficiency = Efficiency(
+        9e-5, 0.6, "s per adapted module and pass", "5 to 6 kernels, where a layer of 40 takes 0.67 ms in generation"
+    )
+    launch_zero3: Efficiency = Efficiency(
+        1e-3, 0.8, "s per layer and pass", f"hooks of DeepSpeed ZeRO-3, in Python like the layer itself; {_PRIOR}"
+    )
+    launch_step: Efficiency = Efficiency(
+        0.0085, 0.8, "s per optimizer step", f"some 500 kernels of 17 microseconds; {_PRIOR}"
+    )
+    dequantize_bnb: Efficiency = Efficiency(
+        0.43,
+        0.3,
+        "of the bandwidth",
+        "measured on an RTX 5090: NF4 weights cost a step 10 % at 2,048 tokens, 5 % at 4,096",
+    )
+    dequantize_gptq: Efficiency = Efficiency(
+        0.3, 0.7, "of the bandwidth", f"GPTQ and AWQ: less than NF4, several kernels; {_PRIOR}"
+    )
+    dequantize_int8: Efficiency = Efficiency(0.2, 0.6, "of the bandwidth", f"LLM.int8(); {_PRIOR}")
+    nvlink: Efficiency = Efficiency(0.6, 0.5, "of the rate in one direction", _PRIOR)
+    peer: Efficiency = Efficiency(
+        0.5, 0.6, "of the PCIe rate in one direction", f"between cards, directly or through the host; {_PRIOR}"
+    )
     pcie: Efficiency = Efficiency(
-        0.69, 0.15, "of the PCIe rate in one direction", "pinned memory, 43.5 of 63 GB/s: receipts of an RTX 5090"
+        0.7,
+        0.12,
+        "of the PCIe rate in one direction",
+        "measured with pinned memory: 43.4 of 63 GB/s on PCIe 5.0, 22 to 25 of 31.5 on 4.0, 12 of 15.8 on 3.0",
     )
     host: Efficiency = Efficiency(0.6, 0.3, "of the bandwidth of system memory", _PRIOR)
-    training: Efficiency = Efficiency(1.0, 0.13, "factor on a step", f"what no term explains; {_STEPS}")
+    training: Efficiency = Efficiency(
+        1.0,
+        0.26,
+        "factor on a step",
+        "what no term explains: with the terms, the spread of the prior from 2,048 tokens on",
+    )
+    training_short: Efficiency = Efficiency(
+        1.0, 0.5, "factor on a step", "further spread up to 512 tokens: with the terms, that of the prior there"
+    )
 
     decode_gddr: Efficiency = Efficiency(0.86, 0.08, "of the bandwidth", _TOKENS)
     decode_hbm: Efficiency = Efficiency(0.51, 0.2, "of the bandwidth", f"llama.cpp on A100 and H100; {_TOKENS}")
@@ -107,11 +140,9 @@ class Efficiencies:
     )
     prefill_framework: Efficiency = Efficiency(0.85, 0.35, "factor on a prompt", f"transformers and vLLM; {_PROMPTS}")
 
-    power_training: Efficiency = Efficiency(
-        0.88, 0.08, "of the board power", "RTX 4090 at 375 to 400 of 450 W: fsdp_qlora benchmarks_03_2024.md"
-    )
+    power_training: Efficiency = Efficiency(0.9, 0.06, "of the board power", "prior: 0.85 to 0.95 while training")
     power_prefill: Efficiency = Efficiency(0.85, 0.12, "of the board power", _PRIOR)
-    power_decode: Efficiency = Efficiency(0.7, 0.2, "of the board power", _PRIOR)
+    power_decode: Efficiency = Efficiency(0.72, 0.15, "of the board power", "prior: 0.60 to 0.85 while generating")
 
 
 EFFICIENCIES = Efficiencies()

@@ -20,7 +20,7 @@ from vram_advisor.units.grid import Number, largest
 TERA = 1e12
 GIGA = 1e9
 OVERLAP = 4
-"""Exponent of the sum of streams that run side by side: infinity would be a perfect maximum."""
+"""Exponent of the sum of streams that run side by side, assumed: infinity would be a perfect maximum."""
 OVERLAP_GATHERED = 2
 """The same for weights that are gathered layer by layer: each layer waits for its own."""
 RESIDUAL = 0.05
@@ -124,7 +124,7 @@ TINY = 1e-30
 
 def speed(
     seconds: Number, tokens: Number, terms: Sequence[SpeedTerm], residual: Efficiency, coefficients: Coefficients,
-    notes: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (), further_sd: Number = 0.0,
 ) -> Speed:  # fmt: skip
     """The figures of a step whose nominal time is known.
 
@@ -135,11 +135,12 @@ def speed(
         tokens: that the step deals with, over all GPUs.
         residual: factor on the whole and its spread.
         coefficients: measured on one machine; ``throughput_efficiency`` multiplies the speed.
+        further_sd: spread of ln(time) beside that of the residual; number or array.
     """
     learnt = coefficients.throughput_efficiency
     kept = [t for t in terms if not isinstance(t.work, (int, float)) or t.work > 0]
     whole = sum(t.seconds for t in kept)
-    variance = residual.sd**2 + sum((t.seconds / whole * t.sd) ** 2 for t in kept)
+    variance = residual.sd**2 + further_sd**2 + sum((t.seconds / whole * t.sd) ** 2 for t in kept)
     sd = variance**0.5
     if "throughput_efficiency" in coefficients.learnt and not hasattr(sd, "__array_namespace__"):
         sd = narrowed(sd, RESIDUAL, learnt.sd, math.log(learnt.value))

@@ -23,28 +23,34 @@ class Traffic:
     """Per element inside the feed-forward layer: activation and product."""
     rotated: int
     """Per element of queries and keys: rotary embedding."""
-    adapter_in: int
-    """Per input of an adapted module: copy to the dtype of the adapter, product with A."""
-    adapter_out: int
-    """Per output of an adapted module: product with B, scaling, addition."""
+    adapter: int
+    """Per input or output of an adapted module with an adapter in 32 bit, on average of both: copy to the dtype of the
+    adapter, products with A and B, scaling, addition."""
+    adapter_16_bit: int
+    """The same with an adapter in 16 bit, which needs no copies."""
 
 
-FRAMEWORK = Traffic(hidden=84, inner=10, rotated=18, adapter_in=8, adapter_out=12)
-"""One kernel per operation: a norm reads and writes six times (transformers models/llama/modeling_llama.py
-LlamaRMSNorm: 36 B per element), an addition 6 B, SiLU and product 10 B, rotation 18 B; an adapter in fp32
-(peft tuners/lora/layer.py)."""
-FUSED = Traffic(hidden=38, inner=5, rotated=8, adapter_in=4, adapter_out=5)
-"""One kernel per norm, activation, rotation and adapter (Liger, Unsloth, torch.compile)."""
-UPCAST_STREAM = 40
-"""Further bytes per element of a residual stream in fp32 (kbit preparation)."""
+FRAMEWORK = Traffic(hidden=84, inner=10, rotated=20, adapter=19, adapter_16_bit=7)
+"""One kernel per operation, each element read and written by each (transformers models/llama/modeling_llama.py, peft
+tuners/lora/layer.py): a norm 36 B in six passes, an addition 6 B; SiLU 4 B and product 6 B; a rotation 6 B for the
+turned half, 8 B for two products, 6 B for their sum. An fp32 adapter takes 10 B per input (copy, product with A) and 28 B
+per output (product with B, scaling, addition, copy), a 16-bit one 2 B and 12 B."""
+FUSED = Traffic(hidden=20, inner=6, rotated=4, adapter=5, adapter_16_bit=3)
+"""One kernel per norm, activation, rotation and adapter (Liger, Unsloth, torch.compile): each reads its inputs once and
+writes its output once; additions to the residual stream stay."""
+UPCAST_STREAM = 38
+"""Further bytes per element of a residual stream in fp32 (kbit preparation): norms 8 B less each, additions 6 B more each,
+seven copies of inputs and outputs of the linear layers 6 B each (peft utils/other.py, bitsandbytes nn/modules.py)."""
 BACKWARD = 2
 """The backward pass reads and writes about twice as much as the forward pass."""
-LOGITS = 30
-"""Bytes per logit: 16-bit product, fp32 copy, softmax and its gradient (transformers loss/loss_utils.py)."""
-LOGITS_FUSED = 12
-"""The same where loss or output layer are fused."""
-SCORES = 16
-"""Bytes per score of attention that is written out: product, mask, fp32 softmax, copy, product."""
+LOGITS = 40
+"""Bytes per logit: 16-bit product, fp32 copy, softmax and its gradient, copy, product (transformers
+loss/loss_utils.py, torch nn/functional.py cross_entropy)."""
+LOGITS_FUSED = 10
+"""The same where loss or output layer are fused: product, one pass that writes the gradient in place, product."""
+SCORES = 24
+"""Bytes per score of attention that is written out: product, scaling, mask, fp32 softmax, copy, product (transformers
+models/llama/modeling_llama.py eager_attention_forward)."""
 
 
 def kernels(recipe: Recipe, loss: str, compiled: bool) -> tuple[Traffic, Traffic]:
@@ -60,9 +66,9 @@ def layer_bytes(counts: Work, traffic: Traffic, upcast: bool) -> int:
     return stream + counts.inner * traffic.inner + counts.rotated * traffic.rotated
 
 
-def adapter_bytes(found: Adapted, traffic: Traffic) -> int:
-    """Of all adapters, per token of a forward pass [B]."""
-    return found.width * (traffic.adapter_in + traffic.adapter_out) // 2
+def adapter_bytes(found: Adapted, traffic: Traffic, itemsize: int) -> int:
+    """Of all adapters with elements of a size, per token of a forward pass [B]."""
+    return found.width * (traffic.adapter if itemsize == 4 else traffic.adapter_16_bit)
 
 
 def logit_bytes(model_vocabulary: int, loss: str) -> int:
@@ -77,9 +83,9 @@ def state_bytes(row: Optimizer, itemsize: int) -> float:
     return row.buffers * (4 if row.state_fp32 else itemsize)
 
 
-ONE_BY_ONE = 2.2
-"""An update of separate kernels reads and writes so many times what a fused one does (torch optim/adamw.py:
-decay, two moments, root, division, addition)."""
+ONE_BY_ONE = 2.9
+"""An update of separate kernels reads and writes so many times what a fused one does: 20 elements against 7 (torch
+optim/adam.py: decay 2, first moment 3, second moment 5, root 2, division 2, addition 2, step 4)."""
 CLIP = 3
 """Gradients are read for their norm, read and written to be scaled."""
 

@@ -17,7 +17,7 @@ from vram_advisor.throughput.communication import exchanged
 from vram_advisor.throughput.roofline import OVERLAP_GATHERED, overlapped, peer_link, speed, total
 from vram_advisor.throughput.training_run import Run, base_bytes, set_up
 from vram_advisor.throughput.training_terms import computed, fetches, started, updated
-from vram_advisor.units.grid import Number
+from vram_advisor.units.grid import Number, largest, smallest
 
 
 def training_speed(
@@ -64,7 +64,17 @@ def training_speed(
     terms = [*(repeated(t, accumulated) for t in each), *update]
     seconds = accumulated * micro + total(update)
     everything = tokens * accumulated * plan.num_gpus
-    return speed(seconds, everything, terms, efficiencies.training, coefficients, notes(run))
+    further = short_sd(tokens, efficiencies)
+    return speed(seconds, everything, terms, efficiencies.training, coefficients, notes(run), further)
+
+
+SHORT, LONG = 512, 2048
+"""Tokens of a micro batch up to which, and from which on, a prior on the speed of a step is known [tokens]."""
+
+
+def short_sd(tokens: Number, efficiencies: Efficiencies) -> Number:
+    """Further spread of ln(time) of micro batches of few tokens."""
+    return efficiencies.training_short.sd * smallest(1.0, largest(0.0, (LONG - tokens) / (LONG - SHORT)))
 
 
 def repeated(one: SpeedTerm, times: int) -> SpeedTerm:

@@ -52,7 +52,8 @@ def set_up(
     if full:
         itemsize = ITEMSIZE[plan.weights_dtype or recipe.full_weights_dtype]
     else:
-        itemsize = 4 if recipe.adapter_dtype == "fp32" else 2
+        dtype = recipe.quantised_adapter_dtype if storage.is_quantised else recipe.adapter_dtype
+        itemsize = 4 if dtype == "fp32" else 2
     return Run(
         model=model,
         counts=work(model),

@@ -100,7 +100,7 @@ def element_bytes(run: Run) -> float:
     loss = run.plan.loss or run.recipe.loss
     layers, adapters = kernels(run.recipe, loss, run.compiled)
     upcast = run.recipe.kbit_prepared and run.storage.kernel in ("bnb_4bit", "bnb_8bit")
-    forward = layer_bytes(run.counts, layers, upcast) + adapter_bytes(run.adapted, adapters)
+    forward = layer_bytes(run.counts, layers, upcast) + adapter_bytes(run.adapted, adapters, run.itemsize)
     return forward * (run.forwards + BACKWARD) + logit_bytes(run.model.vocab_size, loss)
 
 
