@@ -1,0 +1,111 @@
+"""A file of another program read into an Imported, and a plan written as one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vram_advisor.domain.imported import Exported, Imported, Used
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, command
+from vram_advisor.exchange.detection import ALLOCATOR, document_of
+from vram_advisor.exchange.documents import nest, shown, text_of
+from vram_advisor.exchange.keys import Document, Program
+from vram_advisor.exchange.programs import program_named
+from vram_advisor.exchange.reading import read
+from vram_advisor.exchange.values import converted, placed
+from vram_advisor.exchange.writing import write
+
+
+def import_run(data: bytes, where: str, program: str | None = None) -> Imported:
+    """The run that a file or command line of another program describes. Nothing of it is executed.
+
+    Args:
+        data: content of the file.
+        where: its name, for sentences.
+        program: by its name; None: found by the keys.
+
+    Raises:
+        BadInput: it cannot be read; one sentence that names the file, the key and what was expected.
+        NotModelled: it describes a run that is not estimated.
+    """
+    wanted = program_named(program, "--config-format") if program else None
+    found, document = document_of(text_of(data, where), where, wanted)
+    around = {key: document.pop(key) for key in [*document] if key.startswith(("(", ENVIRONMENT)) and key != POSITIONAL}
+    if found.syntax == "command":
+        # the variables of a server's devices are in its own table
+        document |= {key: value for key, value in around.items() if "VISIBLE_DEVICES" in key}
+    return _around(read(found, document, where), around, where)
+
+
+def _around(imported: Imported, around: Document, where: str) -> Imported:
+    """What stands around the arguments of a command: its variables, its processes, its name."""
+    workload, plan, used = imported.workload, imported.plan, list(imported.used)
+    ignored: list[str] = []
+    for key, value in around.items():
+        name = key.removeprefix(ENVIRONMENT)
+        if key == "(processes)":
+            workload, plan = placed(
+                workload, plan, "num_gpus", converted(value, "int", where, "processes"), where, "processes"
+            )
+            used.append(Used("processes", shown(value), ("num_gpus",)))
+        elif key == "(objective)":
+            workload = replace(workload, objective=value)
+            used.append(Used("command", shown(value), ("objective",)))
+        elif ALLOCATOR.fullmatch(name):
+            plan = replace(plan, expandable_segments="expandable_segments:true" in str(value).lower())
+            used.append(Used(name, shown(value), ("expandable_segments",)))
+        elif name not in {entry.key.removeprefix(ENVIRONMENT) for entry in used}:
+            ignored.append(name)
+    return replace(
+        imported, workload=workload, plan=plan, used=tuple(used), irrelevant=(*imported.irrelevant, *ignored)
+    )
+
+
+def export_run(program: str, model: str | None, workload: Workload, plan: Plan) -> Exported:
+    """A file or command of a program for a plan.
+
+    Raises:
+        BadInput: there is no such program, or it does not do what is asked.
+    """
+    found = program_named(program, "--emit")
+    _refuse(found, workload)
+    document, lost = write(found, model, workload, plan)
+    return Exported(found.name, _text(found, document, workload, plan), lost)
+
+
+def _refuse(program: Program, workload: Workload) -> None:
+    from vram_advisor.units.errors import BadInput
+
+    if workload.trains and program.runtime is not None:
+        raise BadInput(
+            f"--emit {program.name}: {program.title} serves models, and --method {workload.method} trains one."
+        )
+    if not workload.trains and program.runtime is None:
+        raise BadInput(
+            f"--emit {program.name}: {program.title} trains models: give --method lora, qlora, dora or full."
+        )
+
+
+def _text(program: Program, document: Document, workload: Workload, plan: Plan) -> str:
+    if program.syntax == "command":
+        first = [str(document.pop(POSITIONAL))] if POSITIONAL in document else []
+        variables = [
+            f"{key.removeprefix(ENVIRONMENT)}={document.pop(key)}" for key in [*document] if key.startswith(ENVIRONMENT)
+        ]
+        return " ".join([*variables, command([*program.command, *first], document)])
+    head = "".join(f"# {line}\n" for line in program.head(workload, plan))
+    if program.syntax == "modelfile":
+        from vram_advisor.exchange.ollama import write_modelfile
+
+        return head + write_modelfile(document)
+    if program.syntax == "python":
+        from vram_advisor.exchange.python_calls import write_calls
+
+        return head + write_calls(document)
+    if program.syntax == "json":
+        import json
+
+        return json.dumps(nest(document), indent=2) + "\n"
+    import yaml
+
+    return head + str(yaml.safe_dump(nest(document), sort_keys=False, allow_unicode=True, width=1000))

@@ -1,0 +1,241 @@
+"""The command lines of llama-server and llama-cli.
+
+``--ctx-size`` is the context of all slots together; Workload has that of one sequence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from vram_advisor.domain.gguf_file_types import BASE
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.exchange.keys import SERVING, UNSET, Choice, Document, Key, Prepared, Program, Row, Settled, TableRow
+from vram_advisor.units.errors import BadInput
+
+SPELLINGS = {
+    "-m": "--model", "-c": "--ctx-size", "-b": "--batch-size", "-ub": "--ubatch-size", "-np": "--parallel",
+    "-ngl": "--n-gpu-layers", "--gpu-layers": "--n-gpu-layers", "-sm": "--split-mode", "-ts": "--tensor-split",
+    "-mg": "--main-gpu", "-fa": "--flash-attn", "-ctk": "--cache-type-k", "-ctv": "--cache-type-v",
+    "-kvu": "--kv-unified", "-no-kvu": "--no-kv-unified", "-nkvo": "--no-kv-offload", "-kvo": "--kv-offload",
+    "-ot": "--override-tensor", "-cmoe": "--cpu-moe", "-ncmoe": "--n-cpu-moe", "-hf": "--hf-repo", "-hfr": "--hf-repo",
+    "-t": "--threads", "-tb": "--threads-batch", "-n": "--predict", "--n-predict": "--predict", "-p": "--prompt",
+    "-f": "--file", "-cb": "--cont-batching", "-nocb": "--no-cont-batching", "-a": "--alias", "-s": "--seed",
+    "--temperature": "--temp", "-dev": "--device", "-fit": "--fit", "-cram": "--cache-ram", "-hff": "--hf-file",
+    "-hft": "--hf-token", "-mu": "--model-url", "-md": "--model-draft", "--spec-draft-model": "--model-draft",
+    "-mm": "--mmproj", "-v": "--verbose", "-to": "--timeout", "-cnv": "--conversation", "-i": "--interactive",
+}  # fmt: skip
+SWITCHES = frozenset(
+    ["--kv-unified", "--no-kv-unified", "--no-kv-offload", "--kv-offload", "--cpu-moe", "--swa-full", "--cont-batching", "--no-cont-batching", "--mlock", "--no-mmap", "--metrics", "--jinja", "--no-webui", "--verbose", "--no-warmup", "--embedding", "--reranking", "--offline", "--slots", "--conversation", "--interactive", "--no-context-shift", "--context-shift", "--no-op-offload", "--op-offload", "--props"]
+)
+DEVICES = re.compile(r"CUDA_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES")
+CACHE_TYPES = ("f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+CONTEXT, SLOTS = "--ctx-size", "--parallel"
+_PLAIN = {"F16": "fp16", "F32": "fp32"}
+QUANTIZATION = {name.lower(): _PLAIN.get(name, name.lower()) for name in BASE}
+"""Tags of files in lower case, and what the storage format is called here."""
+TAG = {name: tag.upper() for tag, name in QUANTIZATION.items()}
+GPUS = "env.CUDA_VISIBLE_DEVICES"
+
+
+def _types(key: str, field: str) -> Choice:
+    return Choice(
+        keys=(key,),
+        fields=(field,),
+        rows=(Row((None,), (None,)), *(Row((name,), (name,)) for name in CACHE_TYPES)),
+        methods=SERVING,
+    )
+
+
+ROWS: tuple[TableRow, ...] = (
+    Key(key="--model", field="model"),
+    Key(key="--quantization", field="quantization"),
+    Key(key="--sequences", field="num_sequences"),
+    Key(key=CONTEXT, field="context_length"),
+    Key(key=SLOTS, field="n_parallel"),
+    Choice(
+        keys=("--kv-unified", "--no-kv-unified"),
+        fields=("kv_unified",),
+        rows=(Row((None, None), (True,)), Row((None, True), (False,)), Row((True, None), (True,))),
+        methods=SERVING,
+    ),
+    Key(key="--n-gpu-layers", field="n_gpu_layers"),
+    Key(key="--n-cpu-moe", field="n_cpu_moe"),
+    Choice(
+        keys=("--cpu-moe",),
+        fields=("cpu_moe",),
+        rows=(Row((None,), (False,)), Row((True,), (True,))),
+        methods=SERVING,
+    ),
+    Key(key="--override-tensor", field="override_tensor", separator=","),
+    Key(key="--split-mode", field="split_mode"),
+    Key(key="--tensor-split", field="tensor_split", separator=","),
+    Key(key=GPUS, field="num_gpus"),
+    Key(key="--batch-size", field="n_batch"),
+    Key(key="--ubatch-size", field="n_ubatch"),
+    Choice(
+        keys=("--flash-attn",),
+        fields=("flash_attn",),
+        rows=(
+            Row((UNSET,), (None,)),
+            Row(("on",), ("on",)),
+            Row(("off",), ("off",)),
+            Row(("auto",), ("auto",)),
+            Row((True,), ("on",)),
+            Row(("1",), ("on",)),
+            Row(("0",), ("off",)),
+        ),
+        defaults={"--flash-attn": UNSET},
+        methods=SERVING,
+    ),
+    _types("--cache-type-k", "cache_type_k"),
+    _types("--cache-type-v", "cache_type_v"),
+    Choice(
+        keys=("--no-kv-offload",),
+        fields=("kv_offload",),
+        rows=(Row((None,), (True,)), Row((True,), (False,))),
+        methods=SERVING,
+    ),
+    Choice(
+        keys=("--swa-full",),
+        fields=("swa_full",),
+        rows=(Row((None,), (False,)), Row((True,), (True,))),
+        methods=SERVING,
+    ),
+)
+
+
+def visible(value: object) -> int | None:
+    """How many devices a variable such as CUDA_VISIBLE_DEVICES leaves."""
+    listed = [part for part in str(value).split(",") if part.strip()]
+    return len(listed) or None
+
+
+def split_quantization(name: str) -> tuple[str, str | None]:
+    """``owner/name:Q4_K_M`` as name and quantization."""
+    left, colon, tag = name.rpartition(":")
+    if colon and tag.lower() in QUANTIZATION and "/" in left:
+        return left, QUANTIZATION[tag.lower()]
+    return name, None
+
+
+def _whole(values: Document, key: str) -> int | None:
+    value = values.get(key)
+    if value is None:
+        return None
+    if not re.fullmatch(r"-?\d{1,15}", str(value)):
+        raise BadInput(f"{key}: {str(value)[:60]} should be a whole number.")
+    return int(str(value))
+
+
+def prepare(document: Document) -> Prepared:
+    """Contexts per sequence, names of files, counts of devices."""
+    values, origin = dict(document), {}
+    if GPUS in values:
+        values[GPUS] = visible(values[GPUS])
+    for key in ("--hf-repo", "--model-url"):
+        if "--model" not in values and isinstance(values.get(key), str):
+            values["--model"], origin["--model"] = values[key], key
+    if isinstance(values.get("--model"), str):
+        values["--model"], quantization = split_quantization(values["--model"])
+        if quantization:
+            values["--quantization"] = quantization
+            origin["--quantization"] = origin.get("--model", "--model")
+    layers = str(values.get("--n-gpu-layers", "")).lower()
+    if layers in ("all", "auto", "-1"):
+        del values["--n-gpu-layers"]
+        origin["(layers)"] = "--n-gpu-layers"
+    context, slots = _whole(values, CONTEXT), _whole(values, SLOTS)
+    if slots is not None and slots < 1:
+        del values[SLOTS]
+        slots = None
+    if context == 0:
+        del values[CONTEXT]
+    if slots and context and context % slots == 0:
+        values["--sequences"], values[CONTEXT] = slots, context // slots
+        origin["--sequences"] = SLOTS
+    return Prepared(values, origin, model_context=not context)
+
+
+def finish(document: Document, workload: Workload, plan: Plan) -> Document:
+    """The context of all slots together, and the file of the model."""
+    made = dict(document)
+    quantization = made.pop("--quantization", None)
+    made.pop("--sequences", None)
+    gpus = made.pop(GPUS, None)
+    made[CONTEXT] = workload.context_length * workload.num_sequences
+    model = str(made.pop("--model", "model.gguf"))
+    tag = TAG.get(str(quantization).lower())
+    if "/" in model and not model.endswith(".gguf") and not model.startswith((".", "/", "~")):
+        named = {"--hf-repo": f"{model}:{tag}" if tag else model}
+    else:
+        named = {"--model": model if model.endswith(".gguf") or not tag else f"{model}-{tag}.gguf"}
+    if gpus not in (None, 1):
+        made = {GPUS: ",".join(str(i) for i in range(int(gpus))), **made}
+    if made.get("--n-cpu-moe") == 0:
+        del made["--n-cpu-moe"]
+    if made.get("--split-mode") == "layer":
+        del made["--split-mode"]
+    return {**named, **made}
+
+
+def settle(workload: Workload, plan: Plan) -> Settled:
+    """Slots in the one form that the flags have for them: as many as sequences, or the program's own number for one.
+
+    The cells of the cache, and so the estimate, stay what they are.
+    """
+    if plan.n_parallel == workload.num_sequences or (plan.n_parallel is None and workload.num_sequences == 1):
+        return workload, plan
+    cells = workload.context_length * workload.num_sequences
+    slots = plan.n_parallel or max(workload.num_sequences, 4)
+    if cells % slots == 0:
+        return replace(workload, num_sequences=slots, context_length=cells // slots), replace(plan, n_parallel=slots)
+    return replace(workload, num_sequences=1, context_length=cells), replace(plan, n_parallel=slots)
+
+
+IRRELEVANT = frozenset(
+    ["--host", "--port", "--threads", "--threads-batch", "--alias", "--api-key", "--api-key-file", "--metrics", "--jinja", "--no-webui", "--webui", "--verbose", "--temp", "--top-k", "--top-p", "--min-p", "--seed", "--predict", "--prompt", "--file", "--cont-batching", "--no-cont-batching", "--mlock", "--no-mmap", "--mmap", "--no-warmup", "--warmup", "--chat-template", "--chat-template-file", "--chat-template-kwargs", "--reasoning-format", "--reasoning-budget", "--slots", "--no-slots", "--props", "--timeout", "--log-disable", "--log-file", "--log-verbosity", "--hf-token", "--hf-file", "--offline", "--numa", "--prio", "--poll", "--cpu-mask", "--cpu-strict", "--repeat-penalty", "--presence-penalty", "--frequency-penalty", "--slot-save-path", "--ssl-key-file", "--ssl-cert-file", "--no-context-shift", "--context-shift", "--keep", "--rope-scaling", "--rope-scale", "--rope-freq-base", "--rope-freq-scale", "--yarn-orig-ctx", "--tags", "--conversation", "--interactive", "--system-prompt", "--threads-http", "--grammar", "--json-schema", "--ignore-eos", "--samplers", "--main-gpu", "--kv-offload", "--op-offload", "--fit", "(first)", "--single-turn", "--no-conversation", "--color", "--simple-io", "--cache-ram", "--sleep-idle-seconds", "--cache-reuse"]
+)
+NOT_MODELLED = frozenset(
+    ["--model-draft", "--mmproj", "--mmproj-url", "--lora", "--lora-scaled", "--control-vector", "--no-op-offload", "--device", "--rpc", "--embedding", "--reranking", "--draft-max", "--spec-type", "--fit-target", "--n-gpu-layers-draft", "--fit-ctx", "--mtp", "--eagle3"]
+)
+ELSEWHERE = {"prompt_length": "the prompt"}
+
+SERVER = Program(
+    name="llama-server",
+    title="llama-server",
+    source="llama.cpp v0.5.0: common/arg.cpp, tools/server",
+    syntax="command",
+    runtime="llama.cpp",
+    method="inference",
+    marks=frozenset({"--ctx-size", "--n-gpu-layers"}),
+    rows=ROWS,
+    irrelevant=IRRELEVANT,
+    not_modelled=NOT_MODELLED,
+    command=("llama-server",),
+    prepare=prepare,
+    finish=finish,
+    settle=settle,
+    elsewhere=ELSEWHERE,
+)
+
+
+def _one_slot(workload: Workload, plan: Plan) -> Settled:
+    """llama-cli talks with one person: one sequence holds all cells of the cache."""
+    cells = workload.context_length * workload.num_sequences
+    return replace(workload, num_sequences=1, context_length=cells), replace(plan, n_parallel=1)
+
+
+def _without_slots(document: Document, workload: Workload, plan: Plan) -> Document:
+    return {key: value for key, value in finish(document, workload, plan).items() if key != SLOTS}
+
+
+CLI = replace(
+    SERVER,
+    name="llama-cli",
+    title="llama-cli",
+    source="llama.cpp v0.5.0: common/arg.cpp, tools/cli",
+    command=("llama-cli",),
+    finish=_without_slots,
+    settle=_one_slot,
+)
