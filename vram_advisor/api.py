@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vram_advisor.accuracy.score import Report
+    from vram_advisor.advice.cards import CardRanking
+    from vram_advisor.advice.choices import FittingModels
     from vram_advisor.calibration.calibrate import Calibrated
     from vram_advisor.domain.advice import AdviceAnswer
     from vram_advisor.domain.calibration import Calibration
-    from vram_advisor.domain.local_model import LocalModels
+    from vram_advisor.domain.imported import Exported, Imported
+    from vram_advisor.domain.local_model import LocalAnswer, LocalModels
     from vram_advisor.domain.protocol import Progress, Protocol
     from vram_advisor.domain.trace import TraceAnswer
     from vram_advisor.domain.trial import Backend
@@ -328,9 +331,7 @@ def import_calibration(file: str | Path) -> Calibration:
     return calibrations.import_from(Path(file))
 
 
-def offloading(
-    model: ModelSpec, workload: Workload, option: Option, device: Device, *, named_card: bool
-) -> list[str]:
+def offloading(model: ModelSpec, workload: Workload, option: Option, device: Device, *, named_card: bool) -> list[str]:
     """What of a model could stay in system memory, in words; a named card says nothing about the computer's memory."""
     # Only a model that does not fit asks for this search.
     from vram_advisor.advice.offload import offload, sentences
@@ -355,6 +356,110 @@ def list_local_models() -> LocalModels:
     from vram_advisor.sources.local_models import list_local_models as listed
 
     return listed()
+
+
+def survey(
+    *,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    context_length: int = 4096,
+    words: Sequence[str] = (),
+    machine: Machine | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> LocalAnswer:
+    """What is on this machine: models of its stores and whether they fit, programs and what they have loaded.
+
+    Args:
+        gpu, gpu_index, machine: as for ``check``.
+        context_length: that needs and verdicts are for [tokens].
+        words: that one of the names of a model has to contain.
+        tell: called with what is being done.
+
+    Raises:
+        BadInput: no card has that name.
+        Missing: the machine has no GPU of that index.
+    """
+    from vram_advisor.advice.local_survey import survey as surveyed
+
+    Workload(context_length=context_length)
+    device = resolve_device(gpu, gpu_index, 1, machine)
+    return surveyed(device, context_length, NOMINAL, tell or (lambda text: None), words)
+
+
+def fitting(
+    *,
+    models: Sequence[str] | None = None,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    machine: Machine | None = None,
+    tell: Callable[[str], None] | None = None,
+    **choices: Any,
+) -> FittingModels:
+    """The models of the catalogue that fit a card, the largest first, each as exact as it fits.
+
+    Args:
+        models: ids of the catalogue; None: all.
+        tell: called with what is being done.
+        others: as for ``check``.
+
+    Raises:
+        BadInput: a name or number cannot be used.
+        Missing: there is no card.
+    """
+    from vram_advisor.advice.choices import fitting_models
+
+    workload, plan = _asked(workload, plan, choices)
+    device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
+    if device is None:
+        raise Missing("There is no GPU in this machine to fit models to: name a card with --gpu, such as rtx-5070.")
+    return fitting_models(catalog_models.modelled(models), workload, plan, device, NOMINAL, tell or (lambda text: None))
+
+
+def rank(
+    model: str | ModelSpec,
+    *,
+    cards: Sequence[str] | None = None,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    machine: Machine | None = None,
+    **choices: Any,
+) -> CardRanking:
+    """The cards of the catalogue by how they do a job, those first that fit and are smallest.
+
+    Args:
+        cards: ids of the catalogue; None: all.
+        gpu, gpu_index: the present card, that others are compared with; None: the one of this machine, if any.
+        others: as for ``check``; without a quantization the most exact is what is asked.
+
+    Raises:
+        BadInput: a name or number cannot be used.
+        NotModelled: the model cannot be estimated.
+        Missing: the machine has no GPU of that index.
+    """
+    from vram_advisor.advice.cards import CardRanking, rank_cards
+
+    workload, plan = _asked(workload, plan, choices)
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    title, plan = plans(spec, workload, plan, plan.quantization, None)[0]
+    present = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
+    chosen = [card for card in list_gpus() if cards is None or card.id in cards]
+    found = rank_cards(spec, workload, plan, chosen, NOMINAL, present)
+    return CardRanking(spec, workload, plan, title, present, found)
+
+
+def _asked(workload: Workload | None, plan: Plan | None, choices: dict[str, Any]) -> tuple[Workload, Plan]:
+    """Workload and plan as they are meant. Raises BadInput."""
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
+    named = storage(named_quantization(plan.quantization, plan)) if plan.quantization else None
+    refuse_contradictions(workload, plan, named)
+    if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
+        plan = replace(plan, sharding="ddp")
+    return workload, plan
 
 
 def score(files: Sequence[str | Path] = ()) -> Report:
@@ -483,6 +588,44 @@ def calibrate(
             return replace(done, notes=(*done.notes, f"The calibration could not be kept: {error}"))
         tell(Progress(event="saved", message=str(file)))
         return replace(done, saved=str(file))
+
+
+def read_run(
+    file: str | Path, *, data: bytes | None = None, program: str | None = None, model: str | None = None
+) -> Imported:
+    """The run that a configuration file or command line of another program describes. Nothing of it is executed.
+
+    Args:
+        file: path of the file, or what to call it in sentences.
+        data: its content, where it does not lie at the path.
+        program: whose file it is; None: found by its keys.
+        model: taken instead of the one that the file names.
+
+    Raises:
+        BadInput: it cannot be read; the sentence names the file, the key and what was expected.
+        NotModelled: it describes a run that is not estimated.
+    """
+    from vram_advisor.exchange.files import MAX_BYTES, import_run
+    from vram_advisor.sources.json_files import expanded, read_bytes
+
+    imported = import_run(read_bytes(expanded(file), MAX_BYTES) if data is None else data, str(file), program)
+    imported = replace(imported, model=model or imported.model)
+    if imported.model_context and imported.model is not None:
+        # Such a server takes all of the context that the model was made for.
+        context = resolve_model(imported.model).max_position_embeddings or imported.workload.context_length
+        imported = replace(imported, workload=replace(imported.workload, context_length=context))
+    return imported
+
+
+def write_run(program: str, model: str | None, workload: Workload, plan: Plan) -> Exported:
+    """A configuration file or a command line of another program for a plan, and what it cannot express.
+
+    Raises:
+        BadInput: there is no such program, or it does not do what is asked.
+    """
+    from vram_advisor.exchange.files import export_run
+
+    return export_run(program, model, workload, plan)
 
 
 def with_choices(

@@ -39,6 +39,19 @@ class RankedCard:
     """Beside the present card; None where there is none or its speed is not known."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CardRanking:
+    """What ``gpus --for`` shows."""
+
+    model: ModelSpec
+    workload: Workload
+    plan: Plan
+    title: str
+    """What is stored how: FP16, Q8, Q4."""
+    present: Device | None
+    cards: tuple[RankedCard, ...]
+
+
 def able(spec: GpuSpec, workload: Workload) -> bool:
     """Whether the card runs the programs whose memory is modelled."""
     if not workload.trains:

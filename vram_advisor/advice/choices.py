@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from vram_advisor.advice.longest import lacking, longest_length
 from vram_advisor.advice.options import plans
-from vram_advisor.advice.reach import bound
+from vram_advisor.advice.reach import FURTHEST, GRAIN
 from vram_advisor.advice.verdict import judge
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Verdict
@@ -17,7 +18,7 @@ from vram_advisor.domain.quantization import quantization
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.memory.estimate import estimate
-from vram_advisor.units.errors import NotModelled
+from vram_advisor.units.errors import AdvisorError
 
 RANK = {"fits": 0, "tight": 1}
 
@@ -37,12 +38,38 @@ class FittingModel:
     """The longest sequence or context that fits [tokens]."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FittingModels:
+    """What ``models --fit`` shows."""
+
+    device: Device
+    workload: Workload
+    models: tuple[FittingModel, ...]
+    looked_at: int
+    """Models that were asked about."""
+
+
 def fitting_models(
-    models: Iterable[ModelSpec], workload: Workload, plan: Plan, device: Device, coefficients: Coefficients
-) -> tuple[FittingModel, ...]:
-    """Models that fit the card, the largest first."""
-    found = [one for model in models if (one := _best(model, workload, plan, device, coefficients)) is not None]
-    return tuple(sorted(found, key=lambda one: (RANK[one.verdict.outcome], -one.parameters, one.model.id)))
+    models: Sequence[ModelSpec],
+    workload: Workload,
+    plan: Plan,
+    device: Device,
+    coefficients: Coefficients,
+    tell: Callable[[str], None] = lambda text: None,
+) -> FittingModels:
+    """Models that fit the card, the largest first.
+
+    Args:
+        tell: called with what is being done.
+    """
+    found = []
+    for number, model in enumerate(models, 1):
+        tell(f"model {number} of {len(models)}: {model.id}")
+        one = _best(model, workload, plan, device, coefficients)
+        if one is not None:
+            found.append(one)
+    ordered = sorted(found, key=lambda one: (RANK[one.verdict.outcome], -one.parameters, one.model.id))
+    return FittingModels(device, workload, tuple(ordered), len(models))
 
 
 def _best(
@@ -56,16 +83,30 @@ def _best(
             continue
         try:
             value = estimate(model, workload, candidate, habits, device, coefficients)
-        except NotModelled:
+        except AdvisorError:
             continue
         verdict = judge(value.estimate, device)
         if verdict.outcome not in RANK or (verdict.outcome == "tight" and tight is not None):
             continue
-        field = "sequence_length" if workload.trains else "context_length"
-        longest = bound(model, workload, candidate, device, coefficients, field).largest
+        longest = _longest(model, workload, candidate, device, coefficients)
         need = int(value.estimate.minimum_mean)
         made = FittingModel(model, count_parameters(model), title, value.plan, need, verdict, longest)
         if verdict.outcome == "fits":
             return made
         tight = made
     return tight
+
+
+def _longest(model: ModelSpec, workload: Workload, plan: Plan, device: Device, coefficients: Coefficients) -> int:
+    field = "sequence_length" if workload.trains else "context_length"
+    habits = recipe(plan.recipe)
+
+    def short(length: int) -> float:
+        asked = replace(workload, **{field: length})
+        try:
+            return lacking(estimate(model, asked, plan, habits, device, coefficients).estimate, device)
+        except AdvisorError:
+            # A length that cannot be run is as good as one that does not fit.
+            return float(device.total_bytes)
+
+    return longest_length(short, model.max_position_embeddings or FURTHEST[field], GRAIN[field])

@@ -42,8 +42,8 @@ COMMANDS = (
     ("calibrations", "calibrations:app", "List, show, remove, export and import what calibrations have taught."),
     ("tui", "tui:tui", "Open the terminal app; `vram-advisor` alone does so in a terminal."),
     ("serve", "serve:serve", "Show the terminal app in a browser."),
-    ("gpus", "lists:gpus", "List the cards of the catalogue."),
-    ("models", "lists:models", "List the models of the catalogue."),
+    ("gpus", "lists:gpus", "List the cards of the catalogue, or rank those that would do a job."),
+    ("models", "lists:models", "List the models of the catalogue, those that fit a card, or those on this machine."),
     ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),
     ("accuracy", "accuracy:accuracy", "Compare predictions with measurements, source by source."),
 )
@@ -70,11 +70,16 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments and in_terminal():
         arguments = ["tui"]
     try:
-        if list(arguments[:1]) == ["check"]:
+        if arguments and arguments[0] in ("check", "advise", "gpus", "models"):
             from vram_advisor.cli.whole_numbers import refuse_fractions
 
             refuse_fractions(arguments)
-        result = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        command, bound, unparsed = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+        if "given" in unparsed:
+            from vram_advisor.cli.given import given_fields
+
+            bound.arguments["given"] = given_fields(arguments)
+        result = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         from vram_advisor.cli.parse_errors import sentence
 

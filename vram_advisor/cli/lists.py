@@ -6,17 +6,43 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from vram_advisor.cli.check import ASKED, LEVERS
+from vram_advisor.cli.exit_codes import ExitCode
 from vram_advisor.cli.output import list_width, narrate, print_json, print_lines, terminal_width
+from vram_advisor.domain.plan import Plan, Workload
 
 Word = Annotated[str, Parameter(help="Words that the name has to contain.")]
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
+Gpu = Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")]
+GpuIndex = Annotated[int | None, Parameter(help="Which GPU of this machine.")]
+Asked = Annotated[Workload | None, Parameter(name="*", group=ASKED)]
+Levers = Annotated[Plan | None, Parameter(name="*", group=LEVERS)]
 
 
-def gpus(*words: Word, json: Json = False) -> None:
-    """List the cards of the catalogue."""
+def gpus(
+    *words: Word,
+    json: Json = False,
+    for_model: Annotated[
+        str | None, Parameter(name="--for", help="Rank the cards by how they do this model; with the options of check.")
+    ] = None,
+    gpu: Annotated[str | None, Parameter(help="With --for: the present card, that others are compared with.")] = None,
+    gpu_index: Annotated[
+        int | None, Parameter(help="With --for: which GPU of this machine is the present one.")
+    ] = None,
+    workload: Asked = None,
+    plan: Levers = None,
+) -> int:
+    """List the cards of the catalogue, or rank those that would do a job."""
     from vram_advisor import api
     from vram_advisor.report.catalogue import gpu_lines, matching_gpus
 
+    if for_model is not None:
+        from vram_advisor.cli.choosing import rank
+
+        return rank(for_model, words, gpu, gpu_index, workload, plan, json)
+    if gpu is not None or gpu_index is not None or workload is not None or plan is not None:
+        narrate("--gpu and the options of check belong to --for MODEL: name the model.")
+        return ExitCode.BAD_INPUT
     found = matching_gpus(api.list_gpus(), words)
     if json:
         from vram_advisor.report.document import gpus_document
@@ -26,13 +52,37 @@ def gpus(*words: Word, json: Json = False) -> None:
         print_lines(gpu_lines(found, list_width()))
     if not found:
         narrate(f"no card of the catalogue matches '{' '.join(words)}'.")
+    return ExitCode.ANSWERED
 
 
-def models(*words: Word, json: Json = False) -> None:
-    """List the models of the catalogue."""
+def models(
+    *words: Word,
+    json: Json = False,
+    local: Annotated[bool, Parameter(negative=(), help="List what is on this machine, and whether it fits.")] = False,
+    fit: Annotated[bool, Parameter(negative=(), help="List what fits the card; with the options of check.")] = False,
+    gpu: Gpu = None,
+    gpu_index: GpuIndex = None,
+    workload: Asked = None,
+    plan: Levers = None,
+) -> int:
+    """List the models of the catalogue, those that fit a card, or those on this machine."""
     from vram_advisor import api
     from vram_advisor.report.catalogue import matching_models, model_lines
 
+    if local and fit:
+        narrate("--local lists what is on this machine and --fit what the catalogue has: use one of the two.")
+        return ExitCode.BAD_INPUT
+    if local:
+        from vram_advisor.cli.choosing import local as listed
+
+        return listed(words, gpu, gpu_index, workload, json)
+    if fit:
+        from vram_advisor.cli.choosing import fitting
+
+        return fitting(words, gpu, gpu_index, workload, plan, json)
+    if gpu is not None or gpu_index is not None or workload is not None or plan is not None:
+        narrate("--gpu and the options of check belong to --fit or --local: add one of the two.")
+        return ExitCode.BAD_INPUT
     found = matching_models(api.list_models(), words)
     if json:
         from vram_advisor.report.document import models_document
@@ -42,6 +92,7 @@ def models(*words: Word, json: Json = False) -> None:
         print_lines(model_lines(found, list_width()))
     if not found:
         narrate(f"no model of the catalogue matches '{' '.join(words)}'.")
+    return ExitCode.ANSWERED
 
 
 def schema(

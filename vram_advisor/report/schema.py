@@ -12,7 +12,7 @@ from vram_advisor.domain.calibration import Calibration, CalibrationKey, Learnt
 from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.trial import Environment, Measurement, Trial
-from vram_advisor.report import advice_document, document_types, trace_document
+from vram_advisor.report import advice_document, choices_document, document_types, local_document, trace_document
 from vram_advisor.report.choices import TABLES, names
 from vram_advisor.units.errors import BadInput
 
@@ -36,6 +36,9 @@ DOCUMENTS: dict[str, Published] = {
     "detect": Published("the machine of detect --json", Machine),
     "gpus": Published("the cards of gpus --json", list[GpuSpec]),
     "models": Published("the models of models --json", document_types.ModelsDocument),
+    "local": Published("the models of models --local --json", local_document.LocalDocument),
+    "fit": Published("the models of models --fit --json", choices_document.FittingDocument),
+    "for": Published("the cards of gpus --for --json", choices_document.RankingDocument),
     "calibrations": Published("the list of calibrations --json", document_types.CalibrationsDocument),
     "calibration": Published("one of calibrations show --json", Calibration),
     "accuracy": Published("the scores of accuracy --json", document_types.AccuracyDocument),
@@ -64,7 +67,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def _be_exact() -> None:
     """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape."""
-    homes = (document_types, advice_document, trace_document)
+    homes = (document_types, advice_document, choices_document, local_document, trace_document)
     declared = [v for home in homes for v in vars(home).values() if isinstance(v, type) and is_typeddict(v)]
     machine = (GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine)
     calibration = (Calibration, CalibrationKey, Learnt, Measurement, Trial, Environment)

@@ -1,0 +1,112 @@
+"""``models --fit`` and ``gpus --for``: models that fit a card, and cards that do a job."""
+
+import json
+import time
+
+import pytest
+from done import Command
+
+from tests.report.json_schema import problems
+from vram_advisor import api
+from vram_advisor.advice.longest import longest_length
+from vram_advisor.report.schema import schema
+
+FEW = ("llama", "13b")
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_models_that_fit_are_what_check_says_of_them(command: Command) -> None:
+    done = command("models", *FEW, "--fit", "--gpu", "rtx-5080", "--method", "qlora", "--json")
+    found = json.loads(done.out)
+    assert done.code == 0 and problems(found, schema("fit")) == []
+    assert {model["id"] for model in found["models"]} == {"codellama-13b", "llama-13b", "llama-2-13b"}
+    for model in found["models"]:
+        (option, *_) = api.check(model["id"], gpu="rtx-5080", method="qlora").options
+        assert (option.title, int(option.estimate.minimum_mean)) == (model["title"], model["need_bytes"])
+        assert option.verdict.outcome == model["outcome"]
+
+
+def test_the_longest_sequence_fits_and_a_longer_one_does_not(command: Command) -> None:
+    found = json.loads(
+        command("models", "codellama-13b", "--fit", "--gpu", "rtx-5080", "--method", "qlora", "--json").out
+    )
+    (model,) = found["models"]
+    for length, outcome in ((model["longest"], "fits"), (model["longest"] + 64, "tight")):
+        again = api.check("codellama-13b", gpu="rtx-5080", method="qlora", sequence_length=length)
+        assert again.options[0].verdict.outcome == outcome
+
+
+@pytest.mark.parametrize(("limit", "found"), [(1000, 960), (4096, 4096), (63, 0), (64, 64), (130, 128)])
+def test_a_length_is_found_by_few_questions(limit: int, found: int) -> None:
+    asked: list[int] = []
+
+    def short(length: int) -> float:
+        asked.append(length)
+        return length - limit + 0.002 * (length**2 - limit**2)
+
+    assert longest_length(short, 4096, 64) == found
+    assert len(asked) <= 14
+
+
+def test_nothing_fits_is_an_answer_and_no_success(command: Command) -> None:
+    done = command("models", "llama-2-70b", "--fit", "--gpu", "rtx-5070", "--method", "full")
+    assert done.code == 1 and "None of the 1 models" in done.out
+
+
+def test_cards_are_what_check_says_of_them(command: Command) -> None:
+    done = command("gpus", "rtx", "50", "--for", "13b", "--method", "qlora", "--gpu", "rtx-5070", "--json")
+    found = json.loads(done.out)
+    assert done.code == 0 and problems(found, schema("for")) == []
+    cards = {card["id"]: card for card in found["cards"]}
+    assert cards["rtx-5070"]["times_as_fast"] == 1
+    assert cards["rtx-5090"]["times_as_fast"] > cards["rtx-5080"]["times_as_fast"] > 1
+    for id in ("rtx-5070", "rtx-5090"):
+        (option, *_) = api.check("13b", gpu=id, method="qlora").options
+        assert int(option.estimate.minimum_mean) == cards[id]["need_bytes"]
+        assert option.verdict.headroom_bytes == cards[id]["headroom_bytes"]
+    span = cards["rtx-5090"]["tokens_per_second"]
+    assert 0 < span["low"] < span["mid"] < span["high"]
+
+
+def test_several_of_a_kind_cost_and_draw_so_many_times_as_much(command: Command) -> None:
+    ask = ("gpus", "rtx-5090", "--for", "7b", "--method", "lora", "--json")
+    one, two = (
+        next(card for card in json.loads(command(*ask, *more).out)["cards"] if card["id"] == "rtx-5090")
+        for more in ((), ("--num-gpus", 2))
+    )
+    assert two["count"] == 2 and two["list_price_usd"] == 2 * one["list_price_usd"]
+    assert two["power_w"] == 2 * one["power_w"]
+
+
+def test_a_price_is_called_a_list_price_with_its_source_and_date(command: Command) -> None:
+    said = " ".join(command("gpus", "rtx-5090", "--for", "7b", "--method", "lora").out.split())
+    assert "list price at launch" in said and "approximate" in said and "checked 20" in said
+
+
+@pytest.mark.parametrize("arguments", [
+    ("gpus", "--gpu", "rtx-5070"), ("gpus", "--method", "lora"), ("models", "--gpu", "rtx-5070"),
+    ("models", "--fit", "--gpu", "rtx-5070", "--gpu-index", 0), ("gpus", "--for", "7b", "--gpu", "nothing-like-it"),
+    ("gpus", "--for", "no-such-model"), ("models", "--fit", "--gpu", "rtx-5070", "--lora-r", 1.5),
+])  # fmt: skip
+def test_what_makes_no_sense_is_one_sentence(command: Command, arguments: tuple[object, ...]) -> None:
+    done = command(*arguments)
+    assert done.code == 2 and done.out == "" and len(done.err.splitlines()) == 1
+
+
+def test_without_a_card_there_is_nothing_to_fit(command: Command) -> None:
+    done = command("models", "--fit")
+    assert done.code == 3 and "--gpu" in done.err
+
+
+@pytest.mark.parametrize("method", ["qlora", "inference"])
+def test_all_cards_take_about_half_a_second(method: str) -> None:
+    took = []
+    for _ in range(3):
+        start = time.process_time()
+        assert len(api.rank("13b", method=method, gpu="rtx-5070", quantization="q4").cards) > 100
+        took.append(time.process_time() - start)
+    assert min(took) <= 0.5

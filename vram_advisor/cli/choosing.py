@@ -1,0 +1,95 @@
+"""What ``models --local``, ``models --fit`` and ``gpus --for`` do: models and cards that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vram_advisor import api
+from vram_advisor.cli.exit_codes import ExitCode
+from vram_advisor.cli.output import list_width, narrate, print_json, print_lines, progress
+from vram_advisor.domain.plan import Plan, Workload
+
+
+def one_card(gpu: str | None, gpu_index: int | None) -> bool:
+    """Whether the card is named in one way; says so where it is not."""
+    if gpu is not None and gpu_index is not None:
+        narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
+        return False
+    return True
+
+
+def local(words: Sequence[str], gpu: str | None, gpu_index: int | None, workload: Workload | None, json: bool) -> int:
+    """What is on this machine, and whether it fits."""
+    if not one_card(gpu, gpu_index):
+        return ExitCode.BAD_INPUT
+    answer = api.survey(
+        gpu=gpu,
+        gpu_index=gpu_index,
+        context_length=(workload or Workload()).context_length,
+        words=words,
+        tell=progress,
+    )
+    progress("")
+    if json:
+        from vram_advisor.report.local_document import local_document
+
+        print_json(local_document(answer))
+    else:
+        from vram_advisor.report.local_models import local_lines
+
+        print_lines(local_lines(answer, list_width()))
+    return ExitCode.ANSWERED
+
+
+def fitting(
+    words: Sequence[str],
+    gpu: str | None,
+    gpu_index: int | None,
+    workload: Workload | None,
+    plan: Plan | None,
+    json: bool,
+) -> int:
+    """Models of the catalogue that fit a card."""
+    from vram_advisor.report.catalogue import matching_models
+
+    if not one_card(gpu, gpu_index):
+        return ExitCode.BAD_INPUT
+    chosen = [record.id for record in matching_models(api.list_models(), words)] if words else None
+    answer = api.fitting(models=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, tell=progress)
+    progress("")
+    if json:
+        from vram_advisor.report.choices_document import fitting_document
+
+        print_json(fitting_document(answer))
+    else:
+        from vram_advisor.report.ranking import fitting_lines
+
+        print_lines(fitting_lines(answer, list_width()))
+    return ExitCode.ANSWERED if answer.models else ExitCode.DOES_NOT_FIT
+
+
+def rank(
+    model: str,
+    words: Sequence[str],
+    gpu: str | None,
+    gpu_index: int | None,
+    workload: Workload | None,
+    plan: Plan | None,
+    json: bool,
+) -> int:
+    """Cards by how they do a job."""
+    from vram_advisor.report.catalogue import matching_gpus
+
+    if not one_card(gpu, gpu_index):
+        return ExitCode.BAD_INPUT
+    chosen = [card.id for card in matching_gpus(api.list_gpus(), words)] if words else None
+    answer = api.rank(model, cards=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
+    if json:
+        from vram_advisor.report.choices_document import ranking_document
+
+        print_json(ranking_document(answer))
+    else:
+        from vram_advisor.report.ranking import ranking_lines
+
+        print_lines(ranking_lines(answer, list_width()))
+    return ExitCode.ANSWERED if any(c.verdict.outcome == "fits" for c in answer.cards) else ExitCode.DOES_NOT_FIT
