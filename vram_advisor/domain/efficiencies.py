@@ -50,7 +50,9 @@ class Efficiencies:
         0.7, 0.35, "of the dense 16-bit rate at boost clock", f"as on an A100; {_PRIOR}"
     )
     matrix_other: Efficiency = Efficiency(0.4, 0.5, "of the dense 16-bit rate", _PRIOR)
-    attention: Efficiency = Efficiency(0.55, 0.35, "of the dense 16-bit rate", f"fused attention; {_PRIOR}")
+    attention: Efficiency = Efficiency(
+        0.5, 0.35, "of the dense 16-bit rate", f"fused attention, below products; {_PRIOR}"
+    )
     elementwise: Efficiency = Efficiency(
         0.9, 0.25, "of the bandwidth", "norms, activations, adapters; prior: as weights are read in generation"
     )

@@ -22,7 +22,7 @@ GIGA = 1e9
 OVERLAP = 4
 """Exponent of the sum of streams that run side by side, assumed: infinity would be a perfect maximum."""
 OVERLAP_GATHERED = 2
-"""The same for weights that are gathered layer by layer: each layer waits for its own."""
+"""The same for weights that are gathered layer by layer, assumed: each layer waits for its own."""
 RESIDUAL = 0.05
 """Spread of ln(speed) that stays however often one machine is measured: repeated steps and lengths differ by as much."""
 

@@ -32,11 +32,11 @@ from vram_advisor.units.grid import Number
 ATTENTION_BACKWARD = 2.5
 """Five products against two, the scores being formed again (Dao 2023, arXiv 2307.08691, 3.1)."""
 LAUNCHED_BACKWARD = 1.5
-"""Launches of a backward pass, in forward passes: the engine of autograd starts them without Python."""
+"""Launches of a backward pass, in forward passes, assumed: twice as many kernels, but the engine of autograd starts them without Python."""
 LAUNCHED_EXPERT = 0.25
-"""Launches of one expert of a loop over experts, in layers."""
+"""Launches of one expert of a loop over experts, in layers, assumed."""
 LAUNCHED_STACK = 2.0
-"""The same for all experts in one grouped product."""
+"""The same for all experts in one grouped product, assumed."""
 CAST = 6
 """Bytes to read a weight in fp32 and write it in 16 bit, as autocast does in each forward pass."""
 STAYS = 0.92
