@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from done import Command
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS / "sources"))
-sys.path.insert(0, str(TESTS / "report"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "sources"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "report"))
 
 from golden import assert_golden
 from json_schema import problems

@@ -40,8 +40,8 @@ def fitting_lines(answer: FittingModels, width: int) -> Iterator[Line]:
         return
     columns = (
         Column("model", flexible=True, cut=True),
-        Column("parameters", "right", optional=1),
-        Column("stored as", flexible=True),
+        Column("parameters", "right", optional=2),
+        Column("stored as", flexible=True, optional=1),
         Column("needs", "right"),
         Column("verdict"),
         Column("longest", "right"),
