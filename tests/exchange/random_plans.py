@@ -12,7 +12,11 @@ MODELS = ("meta-llama/Llama-3.1-8B", "Qwen/Qwen2.5-7B", "mistralai/Mistral-7B-v0
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 GGUF = ("q4_k_m", "q8_0", "iq4_xs", "fp16", "q6_k")
 SAVED = ("embed_tokens", "lm_head")
-LISTS: dict[str, tuple[str, ...]] = {"target_modules": MODULES, "modules_to_save": SAVED, "override_tensor": ("exps=CPU", r"blk\.1.*=CUDA0")}
+LISTS: dict[str, tuple[str, ...]] = {
+    "target_modules": MODULES,
+    "modules_to_save": SAVED,
+    "override_tensor": ("exps=CPU", r"blk\.1.*=CUDA0"),
+}
 TEXTS: dict[str, tuple[str, ...]] = {"split_mode": ("none", "layer", "row"), "quantization": GGUF}
 
 
@@ -42,7 +46,11 @@ def random_value(name: str, random: Random) -> Any:
 def random_plan(name: str, seed: int) -> tuple[str | None, Workload, Plan]:
     """Model, workload and plan that a program can express; where the model of a file is none, None."""
     random, program = Random(f"{name} {seed}"), PROGRAMS[name]
-    values: dict[str, Any] = {"method": program.method, "recipe": program.recipe or DEFAULT_RECIPE, "runtime": program.runtime}
+    values: dict[str, Any] = {
+        "method": program.method,
+        "recipe": program.recipe or DEFAULT_RECIPE,
+        "runtime": program.runtime,
+    }
     for row in program.rows:
         if values["method"] in row.methods:
             _draw(row, values, random)

@@ -9,9 +9,18 @@ from cyclopts import App, Group, Parameter
 from vram_advisor import api
 from vram_advisor.cli.exit_codes import ExitCode, code_of
 from vram_advisor.cli.help_columns import whole_names
-from vram_advisor.cli.output import narrate, print_json, print_lines, progress, terminal_look, terminal_width
+from vram_advisor.cli.output import (
+    narrate,
+    print_json,
+    print_lines,
+    print_text,
+    progress,
+    terminal_look,
+    terminal_width,
+)
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.units.errors import BadInput
 
 UNSET = (
     "Options without a default: without --quantization FP16, Q8 and Q4 of the base are compared (a full fine-tune "
@@ -40,8 +49,21 @@ app = App(name="check", help_epilogue=_values())
 def check(
     *,
     model: Annotated[
-        str, Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name.")
-    ],
+        str | None,
+        Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name."),
+    ] = None,
+    config: Annotated[
+        str | None,
+        Parameter(
+            help="A file or command line of a training or serving program that describes the run, - for standard input;"
+            " options override it.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    config_format: Annotated[str | None, Parameter(help="Whose file it is, where its keys do not tell.")] = None,
+    emit: Annotated[
+        str | None, Parameter(help="Write the plan as a file or command of a program to standard output instead.")
+    ] = None,
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
     strict: Annotated[
@@ -57,11 +79,25 @@ def check(
     ] = False,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
+    given: Annotated[frozenset[str], Parameter(parse=False)] = frozenset(),
 ) -> int:
     """Say whether it fits, where the memory goes, and what to do next."""
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
+    imported = None
+    if config is not None:
+        from vram_advisor.cli.configured import configured
+
+        imported = configured(config, config_format, model, workload or Workload(), plan or Plan(), given)
+        model, workload, plan = imported.model, imported.workload, imported.plan
+    if model is None:
+        aside = "" if imported is None else f": {imported.source} does not name the model"
+        raise BadInput(f"--model is missing, or nothing follows it{aside}.")
+    if emit is not None:
+        from vram_advisor.cli.configured import suited
+
+        plan = suited(emit, plan or Plan(), given)
     progress("tracing the training step ..." if trace else "")
     answer = api.check(
         model,
@@ -73,7 +109,9 @@ def check(
         trace=trace,
     )
     progress("")
-    if json:
+    if emit is not None:
+        _emitted(emit, model, answer)
+    elif json:
         from vram_advisor.report.document import answer_document
 
         print_json(answer_document(answer))
@@ -82,8 +120,25 @@ def check(
 
         from vram_advisor.report.screen import answer_lines
 
+        if imported is not None:
+            from vram_advisor.report.imported import imported_lines
+
+            print_lines(imported_lines(imported, given, terminal_width()))
         print_lines(answer_lines(answer, terminal_look(), terminal_width(), explain, datetime.now(UTC)))
     return _concluded(answer, strict)
+
+
+def _emitted(program: str, model: str, answer: Answer) -> None:
+    """The plan as a file on standard output; the verdict and what the file cannot say on standard error."""
+    from vram_advisor.report.words import shown, verdict
+
+    option = shown(answer)
+    written = api.write_run(program, model, answer.workload, option.plan)
+    print_text(written.text)
+    said = verdict(answer)
+    narrate(f"{said.badge}: {said.text}")
+    for sentence in written.lost:
+        narrate(sentence)
 
 
 def _concluded(answer: Answer, strict: bool) -> ExitCode:

@@ -36,6 +36,8 @@ class Imported:
     """Keys that do change memory, by an amount that is not in the estimate."""
     unknown: tuple[str, ...] = ()
     """Keys that are not known to this program."""
+    says_method: bool = True
+    """The file says what is trained; otherwise the method is a guess."""
     model_context: bool = False
     """The context length is left to the configuration of the model."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.exchange.keys import UNSET, Choice, Document, Key, Prepared, Program, Row, Settled
+from vram_advisor.exchange.keys import UNSET, Choice, Document, Key, Prepared, Program, Row, Settled, names
 
 _STAGE = "deepspeed_config.zero_stage"
 _OPTIMIZER = "deepspeed_config.offload_optimizer_device"
@@ -88,8 +88,11 @@ PROGRAM = Program(
     title="Accelerate",
     source="accelerate 1.15: commands/config/config_args.py, cluster.py, utils/dataclasses.py",
     syntax="yaml",
-    marks=frozenset(
-        ["compute_environment", "distributed_type", "num_processes", "machine_rank", "main_training_function", "num_machines", "mixed_precision", "rdzv_backend", "same_network", "downcast_bf16"]
+    marks=names(
+        """
+        compute_environment distributed_type num_processes machine_rank main_training_function num_machines
+        mixed_precision rdzv_backend same_network downcast_bf16
+        """
     ),
     rows=(
         Key(key="num_processes", field="num_gpus", default=1),
@@ -112,11 +115,30 @@ PROGRAM = Program(
         Key(key="deepspeed_config.gradient_accumulation_steps", field="gradient_accumulation_steps"),
     ),
     auto=frozenset({"auto"}),
-    irrelevant=frozenset(
-        ["compute_environment", "debug", "machine_rank", "num_machines", "main_process_ip", "main_process_port", "main_training_function", "rdzv_backend", "same_network", "gpu_ids", "enable_cpu_affinity", "use_cpu", "tpu_name", "tpu_zone", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "commands", "command_file", "mpirun_config", "downcast_bf16", "deepspeed_config.gradient_clipping", "deepspeed_config.zero3_init_flag", "deepspeed_config.zero3_save_16bit_model", "deepspeed_config.deepspeed_multinode_launcher", "deepspeed_config.deepspeed_hostfile", "fsdp_config.fsdp_version", "fsdp_config.fsdp_auto_wrap_policy", "fsdp_config.fsdp_backward_prefetch", "fsdp_config.fsdp_state_dict_type", "fsdp_config.fsdp_transformer_layer_cls_to_wrap", "fsdp_config.fsdp_min_num_params", "fsdp_config.fsdp_use_orig_params", "fsdp_config.fsdp_sync_module_states", "fsdp_config.fsdp_cpu_ram_efficient_loading", "fsdp_config.fsdp_forward_prefetch", "fsdp_config.fsdp_sharding_strategy"]
+    irrelevant=names(
+        """
+        compute_environment debug machine_rank num_machines main_process_ip main_process_port main_training_function
+        rdzv_backend same_network gpu_ids enable_cpu_affinity use_cpu tpu_name tpu_zone tpu_env tpu_use_cluster
+        tpu_use_sudo commands command_file mpirun_config downcast_bf16 deepspeed_config.gradient_clipping
+        deepspeed_config.zero3_init_flag deepspeed_config.zero3_save_16bit_model
+        deepspeed_config.deepspeed_multinode_launcher deepspeed_config.deepspeed_hostfile fsdp_config.fsdp_version
+        fsdp_config.fsdp_auto_wrap_policy fsdp_config.fsdp_backward_prefetch fsdp_config.fsdp_state_dict_type
+        fsdp_config.fsdp_transformer_layer_cls_to_wrap fsdp_config.fsdp_min_num_params
+        fsdp_config.fsdp_use_orig_params fsdp_config.fsdp_sync_module_states
+        fsdp_config.fsdp_cpu_ram_efficient_loading fsdp_config.fsdp_forward_prefetch
+        fsdp_config.fsdp_sharding_strategy
+        """
     ),
     not_modelled=frozenset(
-        ["dynamo_config", "fp8_config", "megatron_lm_config", "parallelism_config", "fsdp_config.fsdp_activation_checkpointing", "fsdp_config.fsdp_activation_checkpointing_offload", "deepspeed_config.deepspeed_moe_layer_cls_names"]
+        [
+            "dynamo_config",
+            "fp8_config",
+            "megatron_lm_config",
+            "parallelism_config",
+            "fsdp_config.fsdp_activation_checkpointing",
+            "fsdp_config.fsdp_activation_checkpointing_offload",
+            "deepspeed_config.deepspeed_moe_layer_cls_names",
+        ]
     ),
     refused={
         "deepspeed_config.deepspeed_config_file": "its content decides: give that JSON file itself",

@@ -13,6 +13,7 @@ from vram_advisor.exchange.keys import (
     Program,
     Row,
     as_it_is,
+    names,
     same,
 )
 from vram_advisor.units.errors import NotModelled
@@ -31,17 +32,36 @@ ZERO: tuple[Row, ...] = (
     Row((3, "cpu", "cpu"), ("zero3", "parameters")),
 )
 """Values of the three keys, and sharding and offload that they mean."""
-TORN = frozenset({f"{name}.{part}" for name in ("offload_optimizer", "offload_param") for part in ("pin_memory", "buffer_count", "buffer_size", "fast_init", "pipeline_read", "pipeline_write", "ratio", "max_in_cpu", "nvme_path")})  # fmt: skip
-IRRELEVANT = frozenset(
-    ["steps_per_print", "wall_clock_breakdown", "optimizer.params", "scheduler", "gradient_clipping", "tensorboard", "wandb", "csv_monitor", "comet", "comms_logger", "flops_profiler", "dump_state", "zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "train_batch_size", "communication_data_type", "gradient_predivide_factor", "data_types", "prescale_gradients", "sparse_gradients", "seed", "checkpoint", "data_efficiency", "elasticity", "fp16.loss_scale", "fp16.loss_scale_window", "fp16.initial_scale_power", "fp16.hysteresis", "fp16.min_loss_scale", "fp16.auto_cast", "fp16.consecutive_hysteresis", "memory_breakdown"]
-) | {f"zero_optimization.{name}" for name in ["overlap_comm", "contiguous_gradients", "sub_group_size", "round_robin_gradients", "allgather_partitions", "reduce_scatter", "stage3_gather_16bit_weights_on_model_save", "gather_16bit_weights_on_model_save", "stage3_gather_fp16_weights_on_model_save", "ignore_unused_parameters", "load_from_fp32_weights", "elastic_checkpoint", "stage3_param_persistence_threshold", "stage3_model_persistence_threshold"]} | {f"zero_optimization.{name}" for name in TORN}  # fmt: skip
-NOT_MODELLED = frozenset(
-    {f"zero_optimization.{name}" for name in ["reduce_bucket_size", "allgather_bucket_size", "stage3_prefetch_bucket_size", "stage3_max_live_parameters", "stage3_max_reuse_distance", "zero_hpz_partition_size", "zero_quantized_weights", "zero_quantized_gradients", "mics_shard_size", "use_multi_rank_bucket_allreduce"]} | {"activation_checkpointing", "compression_training", "tensor_parallel", "hybrid_engine", "amp", "optimizer.type"}
-)  # fmt: skip
-WITHOUT = {
-    "zero_optimization.offload_optimizer.device": {"none": None},
-    "zero_optimization.offload_param.device": {"none": None},
-}
+_PINNING = "pin_memory buffer_count buffer_size fast_init pipeline_read pipeline_write ratio max_in_cpu nvme_path"
+IRRELEVANT = names(
+    """
+    steps_per_print wall_clock_breakdown optimizer.params scheduler gradient_clipping tensorboard wandb csv_monitor
+    comet comms_logger flops_profiler dump_state zero_allow_untested_optimizer zero_force_ds_cpu_optimizer
+    train_batch_size communication_data_type gradient_predivide_factor data_types prescale_gradients sparse_gradients
+    seed checkpoint data_efficiency elasticity fp16.loss_scale fp16.loss_scale_window fp16.initial_scale_power
+    fp16.hysteresis fp16.min_loss_scale fp16.auto_cast fp16.consecutive_hysteresis memory_breakdown
+    """
+)
+IRRELEVANT |= names(
+    """
+    overlap_comm contiguous_gradients sub_group_size round_robin_gradients allgather_partitions reduce_scatter
+    stage3_gather_16bit_weights_on_model_save gather_16bit_weights_on_model_save stage3_gather_fp16_weights_on_model_save
+    ignore_unused_parameters load_from_fp32_weights elastic_checkpoint stage3_param_persistence_threshold
+    stage3_model_persistence_threshold
+    """,
+    below="zero_optimization.",
+)
+IRRELEVANT |= names(_PINNING, below="zero_optimization.offload_optimizer.")
+IRRELEVANT |= names(_PINNING, below="zero_optimization.offload_param.")
+NOT_MODELLED = names("activation_checkpointing compression_training tensor_parallel hybrid_engine amp optimizer.type")
+NOT_MODELLED |= names(
+    """
+    reduce_bucket_size allgather_bucket_size stage3_prefetch_bucket_size stage3_max_live_parameters
+    stage3_max_reuse_distance zero_hpz_partition_size zero_quantized_weights zero_quantized_gradients mics_shard_size
+    use_multi_rank_bucket_allreduce
+    """,
+    below="zero_optimization.",
+)
 FILES: dict[str, tuple[int, str | None, str | None]] = {
     "zero1.json": (1, None, None), "zero1_torch_compile.json": (1, None, None), "zero2.json": (2, None, None),
     "zero2_torch_compile.json": (2, None, None), "zero3.json": (3, None, None), "zero3_bf16.json": (3, None, None),

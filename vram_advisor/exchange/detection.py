@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from vram_advisor.exchange.command_lines import POSITIONAL, flags, split_environment, words_of
 from vram_advisor.exchange.documents import flatten, parse_mapping
-from vram_advisor.exchange.keys import Document, Program
+from vram_advisor.exchange.keys import Document, Program, names
 from vram_advisor.exchange.llama_cpp import SPELLINGS, SWITCHES
 from vram_advisor.exchange.programs import PROGRAMS
 from vram_advisor.exchange.trl import TRL_ONLY
@@ -43,7 +43,13 @@ def document_of(text: str, where: str, wanted: Program | None) -> tuple[Program,
 
         return PROGRAMS["unsloth"], parse_calls(text, where)
     document = flatten(parse_mapping(text, where), where)
-    return wanted or recognised(document, where), document
+    program = wanted or recognised(document, where)
+    if program.syntax == "command":
+        # a file of such a program has its flags as keys
+        document = {
+            key if key.startswith("-") else f"--{key.replace('_', '-')}": value for key, value in document.items()
+        }
+    return program, document
 
 
 def recognised(document: Document, where: str) -> Program:
@@ -150,8 +156,12 @@ def _plain(document: Document) -> Document:
     return {key[2:].replace("-", "_") if key.startswith("--") else key: value for key, value in document.items()}
 
 
-_VLLM_SWITCHES = frozenset(
-    ["--trust-remote-code", "--enforce-eager", "--enable-prefix-caching", "--no-enable-prefix-caching", "--enable-chunked-prefill", "--enable-auto-tool-choice", "--disable-log-requests", "--disable-log-stats", "--enable-lora", "--enable-expert-parallel", "--disable-custom-all-reduce"]
+_VLLM_SWITCHES = names(
+    """
+    --trust-remote-code --enforce-eager --enable-prefix-caching --no-enable-prefix-caching --enable-chunked-prefill
+    --enable-auto-tool-choice --disable-log-requests --disable-log-stats --enable-lora --enable-expert-parallel
+    --disable-custom-all-reduce
+    """
 )
 _Reader = Callable[[list[str], str, Document, Program | None], tuple[Program, Document]]
 _COMMANDS: dict[str, _Reader] = {

@@ -8,12 +8,14 @@ from vram_advisor.domain.imported import Exported, Imported, Used
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, command
 from vram_advisor.exchange.detection import ALLOCATOR, document_of
-from vram_advisor.exchange.documents import nest, shown, text_of
+from vram_advisor.exchange.documents import MAX_BYTES, nest, shown, text_of
 from vram_advisor.exchange.keys import Document, Program
 from vram_advisor.exchange.programs import program_named
 from vram_advisor.exchange.reading import read
 from vram_advisor.exchange.values import converted, placed
 from vram_advisor.exchange.writing import write
+
+__all__ = ["MAX_BYTES", "export_run", "import_run"]
 
 
 def import_run(data: bytes, where: str, program: str | None = None) -> Imported:

@@ -30,6 +30,11 @@ _KINDS: tuple[tuple[Any, Kind], ...] = (
 )  # fmt: skip
 
 
+def names(text: str, below: str = "") -> frozenset[str]:
+    """Names of keys, separated by spaces, all under the same key where one is given."""
+    return frozenset(f"{below}{name}" for name in text.split())
+
+
 def kind_of(name: str) -> Kind:
     """What a field holds."""
     return next((kind for type_, kind in _KINDS if _TYPES.get(name) == type_), "text")
@@ -181,6 +186,8 @@ class Program:
     """Keys without effect on memory, and all below them."""
     not_modelled: frozenset[str] = frozenset()
     """Keys with an effect on memory that is not modelled; without one where they are false or nothing."""
+    usual: frozenset[str] = frozenset()
+    """Keys that are on by themselves: switching them off has an effect on memory that is not modelled."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Keys that make another run of it, and why it is not estimated."""
     auto: frozenset[str] = frozenset()

@@ -18,6 +18,7 @@ from vram_advisor.exchange.keys import (
     Switch,
     Switches,
     combined,
+    names,
 )
 from vram_advisor.units.errors import BadInput
 
@@ -149,8 +150,12 @@ PROGRAM = Program(
         ),
     ),
     aliases={"optimizer.class_path": "optimizer"},
-    irrelevant=frozenset(
-        ["out_dir", "num_nodes", "data", "train.save_interval", "train.log_interval", "train.lr_warmup_steps", "train.lr_warmup_fraction", "train.epochs", "train.max_tokens", "train.max_steps", "train.max_time", "train.tie_embeddings", "train.min_lr", "eval", "log", "seed", "access_token", "logger_name", "resume", "optimizer.init_args", "lora_alpha", "train.max_norm"]
+    irrelevant=names(
+        """
+        out_dir num_nodes data train.save_interval train.log_interval train.lr_warmup_steps train.lr_warmup_fraction
+        train.epochs train.max_tokens train.max_steps train.max_time train.tie_embeddings train.min_lr eval log seed
+        access_token logger_name resume optimizer.init_args lora_alpha train.max_norm
+        """
     ),
     prepare=_prepare,
     finish=_finish,

@@ -10,7 +10,19 @@ from dataclasses import replace
 
 from vram_advisor.domain.gguf_file_types import BASE
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.exchange.keys import SERVING, UNSET, Choice, Document, Key, Prepared, Program, Row, Settled, TableRow
+from vram_advisor.exchange.keys import (
+    SERVING,
+    UNSET,
+    Choice,
+    Document,
+    Key,
+    Prepared,
+    Program,
+    Row,
+    Settled,
+    TableRow,
+    names,
+)
 from vram_advisor.units.errors import BadInput
 
 SPELLINGS = {
@@ -25,8 +37,12 @@ SPELLINGS = {
     "-hft": "--hf-token", "-mu": "--model-url", "-md": "--model-draft", "--spec-draft-model": "--model-draft",
     "-mm": "--mmproj", "-v": "--verbose", "-to": "--timeout", "-cnv": "--conversation", "-i": "--interactive",
 }  # fmt: skip
-SWITCHES = frozenset(
-    ["--kv-unified", "--no-kv-unified", "--no-kv-offload", "--kv-offload", "--cpu-moe", "--swa-full", "--cont-batching", "--no-cont-batching", "--mlock", "--no-mmap", "--metrics", "--jinja", "--no-webui", "--verbose", "--no-warmup", "--embedding", "--reranking", "--offline", "--slots", "--conversation", "--interactive", "--no-context-shift", "--context-shift", "--no-op-offload", "--op-offload", "--props"]
+SWITCHES = names(
+    """
+    --kv-unified --no-kv-unified --no-kv-offload --kv-offload --cpu-moe --swa-full --cont-batching --no-cont-batching
+    --mlock --no-mmap --metrics --jinja --no-webui --verbose --no-warmup --embedding --reranking --offline --slots
+    --conversation --interactive --no-context-shift --context-shift --no-op-offload --op-offload --props
+    """
 )
 DEVICES = re.compile(r"CUDA_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES")
 CACHE_TYPES = ("f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
@@ -193,11 +209,25 @@ def settle(workload: Workload, plan: Plan) -> Settled:
     return replace(workload, num_sequences=1, context_length=cells), replace(plan, n_parallel=slots)
 
 
-IRRELEVANT = frozenset(
-    ["--host", "--port", "--threads", "--threads-batch", "--alias", "--api-key", "--api-key-file", "--metrics", "--jinja", "--no-webui", "--webui", "--verbose", "--temp", "--top-k", "--top-p", "--min-p", "--seed", "--predict", "--prompt", "--file", "--cont-batching", "--no-cont-batching", "--mlock", "--no-mmap", "--mmap", "--no-warmup", "--warmup", "--chat-template", "--chat-template-file", "--chat-template-kwargs", "--reasoning-format", "--reasoning-budget", "--slots", "--no-slots", "--props", "--timeout", "--log-disable", "--log-file", "--log-verbosity", "--hf-token", "--hf-file", "--offline", "--numa", "--prio", "--poll", "--cpu-mask", "--cpu-strict", "--repeat-penalty", "--presence-penalty", "--frequency-penalty", "--slot-save-path", "--ssl-key-file", "--ssl-cert-file", "--no-context-shift", "--context-shift", "--keep", "--rope-scaling", "--rope-scale", "--rope-freq-base", "--rope-freq-scale", "--yarn-orig-ctx", "--tags", "--conversation", "--interactive", "--system-prompt", "--threads-http", "--grammar", "--json-schema", "--ignore-eos", "--samplers", "--main-gpu", "--kv-offload", "--op-offload", "--fit", "(first)", "--single-turn", "--no-conversation", "--color", "--simple-io", "--cache-ram", "--sleep-idle-seconds", "--cache-reuse"]
+IRRELEVANT = names(
+    """
+    --host --port --threads --threads-batch --alias --api-key --api-key-file --metrics --jinja --no-webui --webui
+    --verbose --temp --top-k --top-p --min-p --seed --predict --prompt --file --cont-batching --no-cont-batching
+    --mlock --no-mmap --mmap --no-warmup --warmup --chat-template --chat-template-file --chat-template-kwargs
+    --reasoning-format --reasoning-budget --slots --no-slots --props --timeout --log-disable --log-file
+    --log-verbosity --hf-token --hf-file --offline --numa --prio --poll --cpu-mask --cpu-strict --repeat-penalty
+    --presence-penalty --frequency-penalty --slot-save-path --ssl-key-file --ssl-cert-file --no-context-shift
+    --context-shift --keep --rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --tags
+    --conversation --interactive --system-prompt --threads-http --grammar --json-schema --ignore-eos --samplers
+    --main-gpu --kv-offload --op-offload --fit (first) --single-turn --no-conversation --color --simple-io --cache-ram
+    --sleep-idle-seconds --cache-reuse
+    """
 )
-NOT_MODELLED = frozenset(
-    ["--model-draft", "--mmproj", "--mmproj-url", "--lora", "--lora-scaled", "--control-vector", "--no-op-offload", "--device", "--rpc", "--embedding", "--reranking", "--draft-max", "--spec-type", "--fit-target", "--n-gpu-layers-draft", "--fit-ctx", "--mtp", "--eagle3"]
+NOT_MODELLED = names(
+    """
+    --model-draft --mmproj --mmproj-url --lora --lora-scaled --control-vector --no-op-offload --device --rpc
+    --embedding --reranking --draft-max --spec-type --fit-target --n-gpu-layers-draft --fit-ctx --mtp --eagle3
+    """
 )
 ELSEWHERE = {"prompt_length": "the prompt"}
 

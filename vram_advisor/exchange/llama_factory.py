@@ -15,6 +15,7 @@ from vram_advisor.exchange.keys import (
     Program,
     Row,
     combined,
+    names,
 )
 from vram_advisor.exchange.trl import stored
 
@@ -127,8 +128,11 @@ PROGRAM = Program(
     source="llamafactory 0.9.5: hparams/model_args.py, finetuning_args.py, data_args.py, training_args.py, parser.py",
     syntax="yaml",
     recipe="llama-factory",
-    marks=frozenset(
-        ["stage", "finetuning_type", "cutoff_len", "template", "lora_rank", "lora_target", "dataset", "dataset_dir", "quantization_bit", "disable_gradient_checkpointing", "flash_attn", "pure_bf16", "do_train", "overwrite_cache"]
+    marks=names(
+        """
+        stage finetuning_type cutoff_len template lora_rank lora_target dataset dataset_dir quantization_bit
+        disable_gradient_checkpointing flash_attn pure_bf16 do_train overwrite_cache
+        """
     ),
     rows=(
         Key(key="model_name_or_path", field="model"),
@@ -214,12 +218,31 @@ PROGRAM = Program(
         trainer.sharded((*trainer.OLD_FSDP, *trainer.FSDP)),
     ),
     irrelevant=trainer.IRRELEVANT
-    | frozenset(
-        ["template", "dataset", "eval_dataset", "dataset_dir", "media_dir", "train_on_prompt", "mask_history", "streaming", "buffer_size", "mix_strategy", "interleave_probs", "overwrite_cache", "preprocessing_batch_size", "preprocessing_num_workers", "max_samples", "eval_num_beams", "ignore_pad_token_for_loss", "val_size", "eval_on_each_dataset", "tool_format", "default_system", "enable_thinking", "preserve_thinking", "tokenized_path", "data_shared_file_system", "trust_remote_code", "cache_dir", "use_fast_tokenizer", "split_special_tokens", "model_revision", "low_cpu_mem_usage", "init_special_tokens", "hf_hub_token", "ms_hub_token", "om_hub_token", "print_param_status", "lora_alpha", "loraplus_lr_ratio", "loraplus_lr_embedding", "pissa_init", "pissa_iter", "pissa_convert", "create_new_adapter", "adapter_name_or_path", "adapter_folder", "pref_beta", "pref_ftx", "dpo_label_smoothing", "kto_chosen_weight", "kto_rejected_weight", "simpo_gamma", "plot_loss", "compute_accuracy", "disable_shuffling", "early_stopping_steps", "include_effective_tokens_per_second", "use_swanlab", "swanlab_project", "swanlab_workspace", "swanlab_run_name", "swanlab_mode", "swanlab_api_key", "predict_with_generate", "generation_max_length", "generation_num_beams", "export_dir", "export_size", "export_device", "infer_backend", "infer_dtype", "vllm_maxlen", "vllm_gpu_util", "vllm_enforce_eager", "use_kv_cache", "offload_folder", "quantization_method", "freeze_vision_tower", "freeze_multi_modal_projector", "ray_run_name", "ray_storage_path", "ray_num_workers", "max_new_tokens", "temperature", "top_p", "top_k", "do_sample", "image_max_pixels", "image_min_pixels", "video_max_pixels"]
+    | names(
+        """
+        template dataset eval_dataset dataset_dir media_dir train_on_prompt mask_history streaming buffer_size
+        mix_strategy interleave_probs overwrite_cache preprocessing_batch_size preprocessing_num_workers max_samples
+        eval_num_beams ignore_pad_token_for_loss val_size eval_on_each_dataset tool_format default_system
+        enable_thinking preserve_thinking tokenized_path data_shared_file_system trust_remote_code cache_dir
+        use_fast_tokenizer split_special_tokens model_revision low_cpu_mem_usage init_special_tokens hf_hub_token
+        ms_hub_token om_hub_token print_param_status lora_alpha loraplus_lr_ratio loraplus_lr_embedding pissa_init
+        pissa_iter pissa_convert create_new_adapter adapter_name_or_path adapter_folder pref_beta pref_ftx
+        dpo_label_smoothing kto_chosen_weight kto_rejected_weight simpo_gamma plot_loss compute_accuracy
+        disable_shuffling early_stopping_steps include_effective_tokens_per_second use_swanlab swanlab_project
+        swanlab_workspace swanlab_run_name swanlab_mode swanlab_api_key predict_with_generate generation_max_length
+        generation_num_beams export_dir export_size export_device infer_backend infer_dtype vllm_maxlen vllm_gpu_util
+        vllm_enforce_eager use_kv_cache offload_folder quantization_method freeze_vision_tower
+        freeze_multi_modal_projector ray_run_name ray_storage_path ray_num_workers max_new_tokens temperature top_p
+        top_k do_sample image_max_pixels image_min_pixels video_max_pixels
+        """
     ),
     not_modelled=trainer.NOT_MODELLED
-    | frozenset(
-        ["upcast_layernorm", "upcast_lmhead_output", "shift_attn", "resize_vocab", "add_tokens", "add_special_tokens", "rope_scaling", "moe_aux_loss_coef", "use_asft_loss", "use_dft_loss", "use_eaft_loss", "ref_model", "ref_model_adapters", "ref_model_quantization_bit", "quantization_device_map", "fp8", "device_map", "freeze_language_model", "use_v1_kernels"]
+    | names(
+        """
+        upcast_layernorm upcast_lmhead_output shift_attn resize_vocab add_tokens add_special_tokens rope_scaling
+        moe_aux_loss_coef use_asft_loss use_dft_loss use_eaft_loss ref_model ref_model_adapters
+        ref_model_quantization_bit quantization_device_map fp8 device_map freeze_language_model use_v1_kernels
+        """
     ),
     refused={
         "use_unsloth": "Unsloth inside LLaMA-Factory is not modelled; use Unsloth's own arguments",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.command_lines import POSITIONAL
-from vram_advisor.exchange.keys import Document, Key, Prepared, Program, same
+from vram_advisor.exchange.keys import SERVING, Choice, Document, Key, Prepared, Program, Row, same
 
 CONTEXT = "--context-length"
 SHARE = "--gpu"
@@ -14,19 +14,13 @@ def _prepare(document: Document) -> Prepared:
     values, origin = dict(document), {}
     if POSITIONAL in values:
         values["--model"], origin["--model"] = f"lm-studio:{values[POSITIONAL]}", POSITIONAL
-    if values.get(SHARE) in ("max", "1", "1.0"):
-        del values[SHARE]
-        origin["(layers)"] = SHARE
-    elif values.get(SHARE) == "off":
-        values[SHARE] = 0
     return Prepared(values, origin, model_context=CONTEXT not in values)
 
 
 def _finish(document: Document, workload: Workload, plan: Plan) -> Document:
     made = dict(document)
     model = str(made.pop("--model", "MODEL")).removeprefix("lm-studio:")
-    layers = made.pop(SHARE, None)
-    return {POSITIONAL: model, SHARE: "off" if layers == 0 else "max", **made}
+    return {POSITIONAL: model, **made}
 
 
 PROGRAM = Program(
@@ -40,7 +34,19 @@ PROGRAM = Program(
         Key(key="--model", field="model"),
         Key(key=CONTEXT, field="context_length"),
         Key(key="--parallel", field="n_parallel"),
-        Key(key=SHARE, field="n_gpu_layers"),
+        Choice(
+            keys=(SHARE,),
+            fields=("n_gpu_layers",),
+            rows=(
+                Row(("max",), (None,)),
+                Row(("off",), (0,)),
+                Row((None,), (None,)),
+                Row(("1",), (None,)),
+                Row(("1.0",), (None,)),
+                Row(("0",), (0,)),
+            ),
+            methods=SERVING,
+        ),
     ),
     irrelevant=frozenset({"--identifier", "--ttl", "--yes", "-y", "--host", "--port", "--exact", "--quiet", SHARE}),
     not_modelled=frozenset({"--estimate-only"}),

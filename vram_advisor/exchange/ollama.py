@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.exchange.keys import Document, Key, Prepared, Program, Settled
+from vram_advisor.exchange.keys import Document, Key, Prepared, Program, Settled, names
 from vram_advisor.exchange.llama_cpp import QUANTIZATION, TAG, split_quantization
 from vram_advisor.units.errors import BadInput
 
@@ -122,8 +122,14 @@ PROGRAM = Program(
         Key(key=f"{PARAMETER}num_gpu", field="n_gpu_layers"),
         Key(key=f"{PARAMETER}num_batch", field="n_batch"),
     ),
-    irrelevant=frozenset(
-        ["template", "system", "license", "message", "requires", "parameter.temperature", "parameter.top_k", "parameter.top_p", "parameter.min_p", "parameter.seed", "parameter.stop", "parameter.num_predict", "parameter.repeat_penalty", "parameter.repeat_last_n", "parameter.presence_penalty", "parameter.frequency_penalty", "parameter.mirostat", "parameter.mirostat_eta", "parameter.mirostat_tau", "parameter.tfs_z", "parameter.typical_p", "parameter.num_keep", "parameter.num_thread", "parameter.penalize_newline", "parameter.use_mmap", "parameter.use_mlock", "parameter.numa"]
+    irrelevant=names(
+        """
+        template system license message requires parameter.temperature parameter.top_k parameter.top_p parameter.min_p
+        parameter.seed parameter.stop parameter.num_predict parameter.repeat_penalty parameter.repeat_last_n
+        parameter.presence_penalty parameter.frequency_penalty parameter.mirostat parameter.mirostat_eta
+        parameter.mirostat_tau parameter.tfs_z parameter.typical_p parameter.num_keep parameter.num_thread
+        parameter.penalize_newline parameter.use_mmap parameter.use_mlock parameter.numa
+        """
     ),
     not_modelled=frozenset({"adapter", "parameter.main_gpu", "parameter.low_vram", "parameter.draft_num_predict"}),
     prepare=_prepare,

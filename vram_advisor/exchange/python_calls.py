@@ -6,15 +6,18 @@ import ast
 import warnings
 from typing import Any
 
-from vram_advisor.exchange.keys import Document
+from vram_advisor.exchange.keys import Document, names
 from vram_advisor.exchange.unsloth import ADAPT, LOAD
 from vram_advisor.units.errors import BadInput
 
 MAX_CHARACTERS = 256 << 10
 MAX_BRACKETS = 60
 """Deeper nesting is no configuration, and the parser of Python is recursive."""
-CALLS = frozenset(
-    ["from_pretrained", "get_peft_model", "SFTConfig", "TrainingArguments", "UnslothTrainingArguments", "SFTTrainer", "UnslothTrainer", "DPOConfig", "ORPOConfig", "KTOConfig", "DPOTrainer", "ORPOTrainer", "KTOTrainer"]
+CALLS = names(
+    """
+    from_pretrained get_peft_model SFTConfig TrainingArguments UnslothTrainingArguments SFTTrainer UnslothTrainer
+    DPOConfig ORPOConfig KTOConfig DPOTrainer ORPOTrainer KTOTrainer
+    """
 )
 OF_A_MODEL = ("FastLanguageModel", "FastModel", "FastVisionModel")
 _UNKNOWN = object()

@@ -63,12 +63,15 @@ def read(program: Program, document: Document, where: str) -> Imported:
         else:
             _read_switches(row, values, state, where)
     workload, plan = program.settle(state.workload, state.plan)
-    used = {prepared.origin.get(key, key): names for key, names in state.used.items()}
+    used: dict[str, tuple[str, ...]] = {}
+    for key, names in state.used.items():
+        behind = prepared.origin.get(key, key)
+        used[behind] = (*used.get(behind, ()), *names)
     left = [key for key in given if key not in used]
     idle = {*state.idle, *(key for row in program.rows for key in row.keys)}
     irrelevant = [key for key in left if key in idle or _below(key, program.irrelevant)]
-    heavy = [key for key in left if key not in irrelevant and _below(key, program.not_modelled)]
-    weightless = [key for key in heavy if _off(given[key])]
+    heavy = [key for key in left if key not in irrelevant and _below(key, program.not_modelled | program.usual)]
+    weightless = [key for key in heavy if _off(given[key]) != (key in program.usual)]
     known = {*irrelevant, *heavy}
     return Imported(
         program=program.name,
@@ -81,6 +84,7 @@ def read(program: Program, document: Document, where: str) -> Imported:
         irrelevant=tuple(spelt[key] for key in left if key in irrelevant or key in weightless),
         not_modelled=tuple(spelt[key] for key in heavy if key not in weightless),
         unknown=tuple(spelt[key] for key in left if key not in known),
+        says_method="method" in program.fields or program.runtime is not None,
         model_context=prepared.model_context,
     )
 
@@ -137,7 +141,7 @@ def _read_choice(row: Choice, values: Document, state: _Reading, where: str) -> 
 def fits(value: Any, wanted: Value) -> bool:
     """Whether a value of a file is the one of a table; false and nothing are one, and words of a command are read."""
     if UNSET in (value, wanted):
-        return value == wanted
+        return bool(value == wanted)
     if isinstance(wanted, bool) or wanted is None:
         truth = TRUTHS.get(value.lower(), value) if isinstance(value, str) else value
         return (truth is None or isinstance(truth, bool)) and bool(truth) == bool(wanted)
@@ -145,8 +149,7 @@ def fits(value: Any, wanted: Value) -> bool:
         return value == str(wanted)
     if isinstance(wanted, str):
         return isinstance(value, str) and value.lower() == wanted.lower()
-    same: bool = type(value) is type(wanted) and value == wanted
-    return same
+    return type(value) is type(wanted) and bool(value == wanted)
 
 
 def _unfitting(row: Choice, values: Document, found: tuple[Any, ...], where: str) -> BadInput:

@@ -15,6 +15,7 @@ from vram_advisor.exchange.keys import (
     Row,
     Switch,
     Switches,
+    names,
 )
 
 BUILDERS: tuple[tuple[str, str], ...] = (
@@ -56,20 +57,10 @@ BUILDERS: tuple[tuple[str, str], ...] = (
     ("Qwen/Qwen2.5-72B-Instruct", "qwen2_5.{}qwen2_5_72b_instruct"),
 )
 """Models and their builders in torchtune.models; a builder of all sizes of one architecture serves its fine-tunes too."""
-QUANTISED = frozenset(
-    {
-        "llama2",
-        "llama3",
-        "llama3_1",
-        "llama3_2",
-        "llama3_3",
-        "mistral",
-        "gemma",
-        "gemma2",
-        "phi3",
-        "phi4",
-        "code_llama2",
-    }
+QUANTISED = names(
+    """
+    llama2 llama3 llama3_1 llama3_2 llama3_3 mistral gemma gemma2 phi3 phi4 code_llama2
+    """
 )
 """Families with a builder for an NF4 base."""
 COMPONENT = "model._component_"
@@ -224,11 +215,19 @@ PROGRAM = Program(
             methods=TRAINING,
         ),
     ),
-    irrelevant=frozenset(
-        ["tokenizer", "checkpointer", "resume_from_checkpoint", "save_adapter_weights_only", "dataset", "seed", "shuffle", "lr_scheduler", "epochs", "max_steps_per_epoch", "metric_logger", "log_every_n_steps", "log_peak_memory_stats", "log_level", "device", "output_dir", "profiler", "optimizer.lr", "optimizer.weight_decay", "optimizer.betas", "optimizer.eps", "clip_grad_norm", "low_cpu_ram", "dataset_val", "run_val_every_n_steps", "batch_size_val", "model.lora_alpha", "cudnn_deterministic_mode", "collate_fn"]
+    irrelevant=names(
+        """
+        tokenizer checkpointer resume_from_checkpoint save_adapter_weights_only dataset seed shuffle lr_scheduler
+        epochs max_steps_per_epoch metric_logger log_every_n_steps log_peak_memory_stats log_level device output_dir
+        profiler optimizer.lr optimizer.weight_decay optimizer.betas optimizer.eps clip_grad_norm low_cpu_ram
+        dataset_val run_val_every_n_steps batch_size_val model.lora_alpha cudnn_deterministic_mode collate_fn
+        """
     ),
-    not_modelled=frozenset(
-        ["compile", "custom_sharded_layers", "fsdp_cpu_offload", "fsdp_reshard_after_forward", "tensor_parallel_dim", "tensor_parallel_plan", "memory_efficient_fsdp_wrap", "ac_mode", "ac_option", "model.max_seq_len"]
+    not_modelled=names(
+        """
+        compile custom_sharded_layers fsdp_cpu_offload fsdp_reshard_after_forward tensor_parallel_dim
+        tensor_parallel_plan memory_efficient_fsdp_wrap ac_mode ac_option model.max_seq_len
+        """
     ),
     refused={
         "quantizer": "quantization-aware training is not modelled",

@@ -4,7 +4,7 @@ Read in transformers 5.23 ``training_args.py``; ``OptimizerNames`` for the optim
 """
 
 from vram_advisor.exchange import deepspeed
-from vram_advisor.exchange.keys import TRAINING, UNSET, Choice, Key, Row
+from vram_advisor.exchange.keys import TRAINING, UNSET, Choice, Key, Row, names
 
 SAME_NAME = (
     "adamw_torch_fused", "adamw_torch", "adamw_bnb_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "sgd", "adafactor",
@@ -104,8 +104,30 @@ def checkpointing(*, default: bool, offload: str | None = None) -> Choice:
     )
 
 
-IRRELEVANT = frozenset(
-    ["output_dir", "overwrite_output_dir", "num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio", "optim_args", "optim_target_modules", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "average_tokens_across_devices", "label_smoothing_factor", "tf32", "logging_strategy", "logging_steps", "logging_dir", "logging_first_step", "log_on_each_node", "logging_nan_inf_filter", "include_num_input_tokens_seen", "log_level", "log_level_replica", "disable_tqdm", "report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id", "eval_strategy", "evaluation_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_do_concat_batches", "eval_use_gather_object", "include_for_metrics", "include_inputs_for_metrics", "batch_eval_metrics", "save_only_model", "save_strategy", "save_steps", "save_on_each_node", "save_total_limit", "save_safetensors", "enable_jit_checkpoint", "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push", "hub_revision", "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "ignore_data_skip", "restore_callback_states_from_checkpoint", "full_determinism", "seed", "data_seed", "dataloader_drop_last", "dataloader_num_workers", "dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor", "dataloader_multiprocessing_context", "dataloader_in_order", "remove_unused_columns", "label_names", "group_by_length", "train_sampling_strategy", "length_column_name", "ddp_find_unused_parameters", "ddp_broadcast_buffers", "ddp_static_graph", "ddp_backend", "ddp_timeout", "debug", "skip_memory_metrics", "do_train", "do_eval", "do_predict", "resume_from_checkpoint", "local_rank", "accelerator_config", "torch_empty_cache_steps", "bf16_full_eval", "fp16_full_eval", "per_device_eval_batch_size", "eval_accumulation_steps", "prediction_loss_only", "use_cache", "no_cuda", "use_cpu", "half_precision_backend", "past_index", "fsdp_config.version", "fsdp_config.transformer_layer_cls_to_wrap", "fsdp_config.auto_wrap_policy", "fsdp_config.state_dict_type", "fsdp_config.backward_prefetch", "fsdp_config.forward_prefetch", "fsdp_config.use_orig_params", "fsdp_config.sync_module_states", "fsdp_config.cpu_ram_efficient_loading", "fsdp_config.min_num_params", "liger_kernel_config"]
+IRRELEVANT = names(
+    """
+    output_dir overwrite_output_dir num_train_epochs max_steps learning_rate lr_scheduler_type lr_scheduler_kwargs
+    warmup_steps warmup_ratio optim_args optim_target_modules weight_decay adam_beta1 adam_beta2 adam_epsilon
+    max_grad_norm average_tokens_across_devices label_smoothing_factor tf32 logging_strategy logging_steps logging_dir
+    logging_first_step log_on_each_node logging_nan_inf_filter include_num_input_tokens_seen log_level
+    log_level_replica disable_tqdm report_to run_name project trackio_space_id trackio_bucket_id
+    trackio_static_space_id eval_strategy evaluation_strategy eval_steps eval_delay eval_on_start
+    eval_do_concat_batches eval_use_gather_object include_for_metrics include_inputs_for_metrics batch_eval_metrics
+    save_only_model save_strategy save_steps save_on_each_node save_total_limit save_safetensors enable_jit_checkpoint
+    push_to_hub hub_token hub_private_repo hub_model_id hub_strategy hub_always_push hub_revision
+    load_best_model_at_end metric_for_best_model greater_is_better ignore_data_skip
+    restore_callback_states_from_checkpoint full_determinism seed data_seed dataloader_drop_last
+    dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor
+    dataloader_multiprocessing_context dataloader_in_order remove_unused_columns label_names group_by_length
+    train_sampling_strategy length_column_name ddp_find_unused_parameters ddp_broadcast_buffers ddp_static_graph
+    ddp_backend ddp_timeout debug skip_memory_metrics do_train do_eval do_predict resume_from_checkpoint local_rank
+    accelerator_config torch_empty_cache_steps bf16_full_eval fp16_full_eval per_device_eval_batch_size
+    eval_accumulation_steps prediction_loss_only use_cache no_cuda use_cpu half_precision_backend past_index
+    fsdp_config.version fsdp_config.transformer_layer_cls_to_wrap fsdp_config.auto_wrap_policy
+    fsdp_config.state_dict_type fsdp_config.backward_prefetch fsdp_config.forward_prefetch fsdp_config.use_orig_params
+    fsdp_config.sync_module_states fsdp_config.cpu_ram_efficient_loading fsdp_config.min_num_params
+    liger_kernel_config
+    """
 ) | deepspeed.below("deepspeed.", deepspeed.IRRELEVANT | {"gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "bf16", "fp16"})  # fmt: skip
 """Keys of training arguments that change nothing that the estimate counts."""
 NOT_MODELLED = frozenset(

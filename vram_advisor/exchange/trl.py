@@ -22,6 +22,7 @@ from vram_advisor.exchange.keys import (
     Row,
     Settled,
     combined,
+    names,
     processes,
 )
 
@@ -73,8 +74,11 @@ PADDING: tuple[Row, ...] = (
 )
 """packing, padding_free."""
 LOSS: tuple[Row, ...] = (Row((True,), ("liger",)), Row((None,), ("trl_fused_head",)))
-TRL_ONLY = frozenset(
-    ["max_length", "max_seq_length", "packing", "packing_strategy", "padding_free", "use_peft", "lora_r", "dataset_name", "dtype", "torch_dtype", "load_in_4bit", "load_in_8bit", "model_name_or_path", "beta", "completion_only_loss", "assistant_only_loss"]
+TRL_ONLY = names(
+    """
+    max_length max_seq_length packing packing_strategy padding_free use_peft lora_r dataset_name dtype torch_dtype
+    load_in_4bit load_in_8bit model_name_or_path beta completion_only_loss assistant_only_loss
+    """
 )
 
 
@@ -121,8 +125,16 @@ OPTIMIZER = Choice(
     defaults={"optim": "adamw_torch_fused"},
     methods=TRAINING,
 )
-IRRELEVANT = trainer.IRRELEVANT | frozenset(
-    ["model_revision", "trust_remote_code", "dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "dataset_streaming", "dataset_text_field", "dataset_kwargs", "dataset_num_proc", "dataset_mixture", "ignore_bias_buffers", "chat_template_path", "eos_token", "pad_token", "truncation_mode", "shuffle_dataset", "packing_strategy", "pad_to_multiple_of", "eval_packing", "completion_only_loss", "assistant_only_loss", "lora_task_type", "config", "beta", "label_smoothing", "loss_weights", "desirable_weight", "undesirable_weight", "lora_alpha", "use_rslora", "bnb_4bit_quant_storage", "disable_dropout", "ld_alpha", "f_divergence_type", "router_aux_loss_coef", "datasets", "streaming", "gradient_accumulation_kwargs", "bnb_4bit_quant_type", "loss_type"]
+IRRELEVANT = trainer.IRRELEVANT | names(
+    """
+    model_revision trust_remote_code dataset_name dataset_config dataset_train_split dataset_test_split
+    dataset_streaming dataset_text_field dataset_kwargs dataset_num_proc dataset_mixture ignore_bias_buffers
+    chat_template_path eos_token pad_token truncation_mode shuffle_dataset packing_strategy pad_to_multiple_of
+    eval_packing completion_only_loss assistant_only_loss lora_task_type config beta label_smoothing loss_weights
+    desirable_weight undesirable_weight lora_alpha use_rslora bnb_4bit_quant_storage disable_dropout ld_alpha
+    f_divergence_type router_aux_loss_coef datasets streaming gradient_accumulation_kwargs bnb_4bit_quant_type
+    loss_type
+    """
 )
 NOT_MODELLED = trainer.NOT_MODELLED | frozenset(
     ["model_init_kwargs", "lora_target_parameters", "sync_ref_model", "precompute_ref_log_probs", "use_weighting"]
@@ -135,8 +147,11 @@ PROGRAM = Program(
     syntax="yaml",
     recipe="trl",
     method="full",
-    marks=frozenset(
-        ["per_device_train_batch_size", "model_name_or_path", "use_peft", "max_length", "lora_r", "lora_target_modules", "dataset_name", "optim", "learning_rate", "output_dir", "num_train_epochs"]
+    marks=names(
+        """
+        per_device_train_batch_size model_name_or_path use_peft max_length lora_r lora_target_modules dataset_name
+        optim learning_rate output_dir num_train_epochs
+        """
     ),
     aliases={"torch_dtype": "dtype", "max_seq_length": "max_length", "evaluation_strategy": "eval_strategy",
              "activation_checkpointing": "gradient_checkpointing"},

@@ -18,6 +18,7 @@ from vram_advisor.exchange.keys import (
     Program,
     Row,
     combined,
+    names,
 )
 from vram_advisor.exchange.trl import IRRELEVANT as TRL_IRRELEVANT
 from vram_advisor.exchange.trl import NOT_MODELLED as TRL_NOT_MODELLED
@@ -83,8 +84,11 @@ PROGRAM = Program(
     source="unsloth 2026.10: models/loader.py from_pretrained, models/llama.py get_peft_model, models/rl.py",
     syntax="python",
     recipe="unsloth",
-    marks=frozenset(
-        ["model_name", "max_seq_length", "load_in_4bit", "use_gradient_checkpointing", "r", "target_modules", "full_finetuning", "finetune_language_layers", "use_rslora", "lora_alpha"]
+    marks=names(
+        """
+        model_name max_seq_length load_in_4bit use_gradient_checkpointing r target_modules full_finetuning
+        finetune_language_layers use_rslora lora_alpha
+        """
     ),
     rows=(
         Key(key="model_name", field="model"),
@@ -145,12 +149,23 @@ PROGRAM = Program(
     ),
     aliases={"batch_size": "per_device_train_batch_size", "max_length": "max_seq_length"},
     irrelevant=TRL_IRRELEVANT
-    | frozenset(
-        ["token", "device_map", "fix_tokenizer", "trust_remote_code", "revision", "use_exact_model_name", "random_state", "disable_log_stats", "bias", "init_lora_weights", "loftq_config", "temporary_location", "layers_pattern", "use_loftq", "max_lora_rank", "text_only", "tokenizer", "model", "train_dataset", "eval_dataset", "data_collator", "args", "formatting_func", "peft_config", "bf16", "fp16", "dataset", "finetune_language_layers", "finetune_attention_modules", "finetune_mlp_modules", "task_type", "model_max_length", "local_dataset", "format_type", "training_type", "gpu_memory_utilization", "load_in_16bit", "save_method", "quantization", "gradient_checkpointing", "processing_class", "callbacks"]
+    | names(
+        """
+        token device_map fix_tokenizer trust_remote_code revision use_exact_model_name random_state disable_log_stats
+        bias init_lora_weights loftq_config temporary_location layers_pattern use_loftq max_lora_rank text_only
+        tokenizer model train_dataset eval_dataset data_collator args formatting_func peft_config bf16 fp16 dataset
+        finetune_language_layers finetune_attention_modules finetune_mlp_modules task_type model_max_length
+        local_dataset format_type training_type gpu_memory_utilization load_in_16bit save_method quantization
+        gradient_checkpointing processing_class callbacks
+        """
     ),
     not_modelled=TRL_NOT_MODELLED
-    | frozenset(
-        ["layers_to_transform", "finetune_last_n_layers", "finetune_vision_layers", "rope_scaling", "resize_model_vocab", "offload_embedding", "float32_mixed_precision", "qat_scheme", "unsloth_tiled_mlp", "target_parameters", "offload_layers", "checkpoint_skip_layers", "max_grad_norm_zero"]
+    | names(
+        """
+        layers_to_transform finetune_last_n_layers finetune_vision_layers rope_scaling resize_model_vocab
+        offload_embedding float32_mixed_precision qat_scheme unsloth_tiled_mlp target_parameters offload_layers
+        checkpoint_skip_layers max_grad_norm_zero
+        """
     ),
     refused={
         "fast_inference": "vLLM beside the training is not modelled",

@@ -14,7 +14,7 @@ EXPECTED = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "text": "text", "texts": "a list of text",
     "numbers": "a list of numbers",
 }  # fmt: skip
-NOTHING = frozenset({"none", "null", "~", ""})
+NOTHING = frozenset({"None", "null", "~", ""})
 """Texts that mean that a key is not set."""
 TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LONGEST_NUMBER = 40
@@ -22,7 +22,7 @@ LONGEST_NUMBER = 40
 
 def is_nothing(value: object) -> bool:
     """Whether a value leaves its key unset."""
-    return value is None or (isinstance(value, str) and value.strip().lower() in NOTHING)
+    return value is None or (isinstance(value, str) and value.strip() in NOTHING)
 
 
 def converted(value: Any, kind: Kind, where: str, key: str, separator: str = "") -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.command_lines import POSITIONAL
-from vram_advisor.exchange.keys import SERVING, Choice, Document, Key, Prepared, Program, Row, same
+from vram_advisor.exchange.keys import SERVING, Choice, Document, Key, Prepared, Program, Row, names, same
 
 STORAGE: tuple[Row, ...] = (
     Row((None, "bfloat16"), ("bf16", "bf16")),
@@ -27,17 +27,13 @@ STORAGE: tuple[Row, ...] = (
     Row(("awq_marlin", "auto"), ("awq_int4", None)),
     Row(("gptq", "auto"), ("gptq_int4", None)),
     Row(("gptq_marlin", "auto"), ("gptq_int4", None)),
+    Row(("gptq-int4", "auto"), ("gptq_int4", None)),
+    Row(("gptq-int8", "auto"), ("gptq_int8", None)),
     Row(("bitsandbytes", "auto"), ("nf4", None)),
     Row(("mxfp4", "auto"), ("mxfp4", None)),
 )
 """--quantization, --dtype; storage, dtype of what is not quantised. ``auto`` follows the checkpoint."""
-ENDINGS = (
-    ("awq", "awq_int4"),
-    ("gptq-int8", "gptq_int8"),
-    ("gptq-int4", "gptq_int4"),
-    ("gptq", "gptq_int4"),
-    ("-fp8", "fp8"),
-)
+ENDINGS = ("awq", "gptq-int8", "gptq-int4", "gptq", "fp8")
 """Ends of the names of repositories whose weights are quantised; vLLM reads it in their configuration."""
 GPUS = "--tensor-parallel-size"
 CONTEXT = "--max-model-len"
@@ -45,11 +41,7 @@ UNITS = {"k": 1000, "m": 1_000_000, "K": 1024, "M": 1 << 20}
 
 
 def _prepare(document: Document) -> Prepared:
-    values = {
-        key if key.startswith(("-", "(", "env.")) else f"--{key.replace('_', '-')}": value
-        for key, value in document.items()
-    }
-    origin = {f"--{key.replace('_', '-')}": key for key in document if not key.startswith(("-", "(", "env."))}
+    values, origin = dict(document), {}
     if "--model" not in values and POSITIONAL in values:
         values["--model"], origin["--model"] = values[POSITIONAL], POSITIONAL
     length = values.get(CONTEXT)
@@ -59,18 +51,16 @@ def _prepare(document: Document) -> Prepared:
         del values[CONTEXT]
     name = str(values.get("--model", "")).lower()
     if values.get("--quantization") is None and values.get("--dtype", "auto") == "auto":
-        for ending, storage in ENDINGS:
-            if name.endswith(ending):
-                values["(storage)"] = storage
-                origin["(storage)"] = origin.get("--model", "--model")
-                break
+        ending = next((ending for ending in ENDINGS if name.endswith(f"-{ending}")), None)
+        if ending is not None:
+            values["--quantization"], origin["--quantization"] = ending, origin.get("--model", "--model")
     if "--kv-cache-dtype" in values and str(values["--kv-cache-dtype"]).startswith("fp8"):
         values["--kv-cache-dtype"] = "fp8"
     return Prepared(values, origin, model_context=CONTEXT not in values)
 
 
 def _finish(document: Document, workload: Workload, plan: Plan) -> Document:
-    made = {key: value for key, value in document.items() if not key.startswith("(")}
+    made = dict(document)
     model = made.pop("--model", None)
     return {POSITIONAL: model or "MODEL", **made}
 
@@ -82,19 +72,11 @@ PROGRAM = Program(
     syntax="command",
     runtime="vllm",
     method="inference",
-    marks=frozenset(
-        {
-            "gpu-memory-utilization",
-            "gpu_memory_utilization",
-            "max-model-len",
-            "max_model_len",
-            "tensor-parallel-size",
-            "tensor_parallel_size",
-            "max-num-seqs",
-            "max_num_seqs",
-            "kv-cache-dtype",
-            "kv_cache_dtype",
-        }
+    marks=names(
+        """
+        gpu-memory-utilization gpu_memory_utilization max-model-len max_model_len tensor-parallel-size
+        tensor_parallel_size max-num-seqs max_num_seqs kv-cache-dtype kv_cache_dtype
+        """
     ),
     rows=(
         Key(key="--model", field="model"),
@@ -105,7 +87,6 @@ PROGRAM = Program(
             defaults={"--dtype": "auto"},
             methods=SERVING,
         ),
-        Key(key="(storage)", field="quantization"),
         Key(key=CONTEXT, field="context_length"),
         Key(key="--max-num-seqs", field="num_sequences"),
         Key(key=GPUS, field="num_gpus", default=1),
@@ -122,12 +103,26 @@ PROGRAM = Program(
             methods=SERVING,
         ),
     ),
-    aliases={"-tp": GPUS, "-q": "--quantization", "tensor_parallel_size": GPUS},
-    irrelevant=frozenset(
-        ["--host", "--port", "--served-model-name", "--api-key", "--tokenizer", "--tokenizer-mode", "--trust-remote-code", "--seed", "--uvicorn-log-level", "--chat-template", "--enable-auto-tool-choice", "--tool-call-parser", "--reasoning-parser", "--disable-log-requests", "--disable-log-stats", "--download-dir", "--load-format", "--revision", "--allowed-origins", "--enable-prefix-caching", "--no-enable-prefix-caching", "--max-log-len", "--generation-config", "--root-path", "--ssl-keyfile", "--ssl-certfile", "--config", "--enable-chunked-prefill", "--enable-log-requests", "--block-size", "--disable-custom-all-reduce", "--env.HF_TOKEN", "--response-role", "--chat-template-content-format", "--override-generation-config", "--distributed-executor-backend", "--enforce-eager-log", "--scheduling-policy", "--max-logprobs", "--quiet", "(first)"]
+    aliases={"-tp": GPUS, "-q": "--quantization"},
+    irrelevant=names(
+        """
+        --host --port --served-model-name --api-key --tokenizer --tokenizer-mode --trust-remote-code --seed
+        --uvicorn-log-level --chat-template --enable-auto-tool-choice --tool-call-parser --reasoning-parser
+        --disable-log-requests --disable-log-stats --download-dir --load-format --revision --allowed-origins
+        --enable-prefix-caching --no-enable-prefix-caching --max-log-len --generation-config --root-path --ssl-keyfile
+        --ssl-certfile --config --enable-chunked-prefill --enable-log-requests --block-size
+        --disable-custom-all-reduce --env.HF_TOKEN --response-role --chat-template-content-format
+        --override-generation-config --distributed-executor-backend --enforce-eager-log --scheduling-policy
+        --max-logprobs --quiet (first)
+        """
     ),
-    not_modelled=frozenset(
-        ["--enforce-eager", "--max-num-batched-tokens", "--pipeline-parallel-size", "--data-parallel-size", "--enable-expert-parallel", "--cpu-offload-gb", "--swap-space", "--speculative-config", "--enable-lora", "--max-loras", "--max-lora-rank", "--kv-cache-memory", "--limit-mm-per-prompt", "--compilation-config", "--num-gpu-blocks-override", "--hf-overrides", "--rope-scaling", "--kv-transfer-config", "--cuda-graph-sizes", "--max-seq-len-to-capture"]
+    not_modelled=names(
+        """
+        --enforce-eager --max-num-batched-tokens --pipeline-parallel-size --data-parallel-size
+        --enable-expert-parallel --cpu-offload-gb --swap-space --speculative-config --enable-lora --max-loras
+        --max-lora-rank --kv-cache-memory --limit-mm-per-prompt --compilation-config --num-gpu-blocks-override
+        --hf-overrides --rope-scaling --kv-transfer-config --cuda-graph-sizes --max-seq-len-to-capture
+        """
     ),
     command=("vllm", "serve"),
     prepare=_prepare,
