@@ -174,6 +174,9 @@ def recipe_name(row: Row) -> str:
 def _recipes(row: Row) -> list[tuple[float, Recipe]]:
     """The habits that could be meant: the stack's row, with what the ledger states put over it."""
     habits = recipe(recipe_name(row))
+    if row["meter"] == "traced":
+        # The loop that was traced makes its optimizer itself; the Trainer would ask for fp32 states of embeddings.
+        habits = replace(habits, fp32_embedding_states=False)
     if row["outputs_kept"]:
         kept = row["outputs_kept"] == "yes"
         habits = replace(habits, outputs_kept=kept, outputs_in_fp32=habits.outputs_in_fp32 and not kept)

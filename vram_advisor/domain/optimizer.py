@@ -26,6 +26,8 @@ class Optimizer:
     """Bits of one state element where states are quantised; 0: not quantised."""
     block: int = 256
     """State elements per fp32 scale of a quantised state."""
+    overrides: bool = False
+    """Its bits can be overridden tensor by tensor (bitsandbytes GlobalOptimManager)."""
     minimum_numel: int = 0
     """Tensors with fewer elements keep fp32 states."""
     paged_numel: int = 0
@@ -58,9 +60,9 @@ _ROWS = (
     Optimizer("adamw_torch_for_loop", "AdamW, one tensor at a time", "traced", f"{_TORCH} _single_tensor_adamw", largest_copies=2),
     Optimizer("adamw_hf", "AdamW of transformers 4", "measured", "transformers 4 optimization.py AdamW: one tensor at a time", largest_copies=2),
     Optimizer("adamw_bnb_32bit", "AdamW of bitsandbytes", "read in source", _BNB, state_fp32=True),
-    Optimizer("adamw_bnb_8bit", "8-bit AdamW", "traced", _BNB, bits=8, minimum_numel=4096),
+    Optimizer("adamw_bnb_8bit", "8-bit AdamW", "traced", _BNB, bits=8, overrides=True, minimum_numel=4096),
     Optimizer("paged_adamw_32bit", "paged AdamW", "traced", _BNB, state_fp32=True, paged_numel=100_000),
-    Optimizer("paged_adamw_8bit", "paged 8-bit AdamW", "traced", _BNB, bits=8, minimum_numel=4096, paged_numel=100_000),
+    Optimizer("paged_adamw_8bit", "paged 8-bit AdamW", "traced", _BNB, bits=8, overrides=True, minimum_numel=4096, paged_numel=100_000),
     Optimizer("sgd", "SGD", "traced", "torch optim/sgd.py", buffers=0),
     Optimizer("sgd_momentum", "SGD with momentum", "read in source", "torch optim/sgd.py: momentum buffer", buffers=1),
     Optimizer(
@@ -69,9 +71,9 @@ _ROWS = (
         largest_fp32_copies=2, largest_upcast_copies=2,
     ),
     Optimizer("lion_32bit", "Lion", "read in source", "bitsandbytes optim/lion.py: one state", buffers=1, state_fp32=True),
-    Optimizer("lion_8bit", "8-bit Lion", "read in source", "bitsandbytes optim/lion.py", buffers=1, bits=8, minimum_numel=4096),
+    Optimizer("lion_8bit", "8-bit Lion", "read in source", "bitsandbytes optim/lion.py", buffers=1, bits=8, overrides=True, minimum_numel=4096),
     Optimizer("paged_lion_8bit", "paged 8-bit Lion", "read in source", "bitsandbytes optim/lion.py", buffers=1, bits=8,
-              minimum_numel=4096, paged_numel=100_000),
+              overrides=True, minimum_numel=4096, paged_numel=100_000),
     Optimizer("muon", "Muon, AdamW for vectors", "read in source", "torch optim/_muon.py: momentum; Newton-Schulz in bf16",
               buffers=1, largest_copies=4, matrices_only=True),
     Optimizer("galore_adamw", "GaLore AdamW, rank 128", "read in source", "galore_torch adamw.py, galore_projector.py: SVD in fp32",

@@ -70,6 +70,8 @@ class Recipe:
     reentrant: bool = False
     """Gradient checkpointing in its reentrant form (the default of transformers before version 5)."""
     clips_gradients: bool = True
+    fp32_embedding_states: bool = True
+    """8-bit optimizers keep the states of embeddings in fp32: transformers' Trainer asks bitsandbytes for that."""
     activation_sd: float = 0.01
     """Relative standard deviation of activations that the evidence leaves."""
 
@@ -116,7 +118,7 @@ _ROWS = (
         "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast),"
         " modules/loss/ce_chunked_output_loss.py, training/activations.py, configs/llama3_1",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="torchtune_chunked", outputs_in_fp32=False,
-        clips_gradients=False, activation_sd=0.06,
+        clips_gradients=False, fp32_embedding_states=False, activation_sd=0.06,
     ),
     Recipe(
         "litgpt", "LitGPT, single device", "litgpt 0.5.13, lightning 2.5", "read in source",
@@ -124,7 +126,7 @@ _ROWS = (
         " finetune/full.py; lightning fabric/plugins/precision",
         quantised_adapter_dtype="base", full_weights_dtype="fp32", quantised_autocast=False, frozen_weights_dtype="fp32", loss="litgpt_chunked",
         optimizer="adamw_torch", gradient_checkpointing="none", clips_gradients=False,
-        activation_sd=0.06,
+        fp32_embedding_states=False, activation_sd=0.06,
     ),
     Recipe(
         "transformers-2022", "transformers of early 2022, Trainer", "transformers 4.16, torch 1.10", "measured",
@@ -183,7 +185,7 @@ _ROWS = (
         " scripts/lora.py",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch",
         logits_form="4.45", outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False,
-        activation_sd=0.012,
+        fp32_embedding_states=False, activation_sd=0.012,
     ),
     Recipe(
         "torchtitan", "torchtitan pre-training", "torchtitan 0.3", "measured",
@@ -191,7 +193,7 @@ _ROWS = (
         " components/loss.py ChunkedLossWrapper, distributed/activation_checkpoint.py, components/optimizer",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, full_weights_dtype="fp32",
         frozen_weights_dtype="fp32", gathered_dtype="bf16", loss="chunked", gradient_checkpointing="selective",
-        outputs_in_fp32=False, activation_sd=0.03,
+        outputs_in_fp32=False, fp32_embedding_states=False, activation_sd=0.03,
     ),
     Recipe(
         "peft-loop", "PEFT method_comparison training loop", "peft method_comparison/MetaMathQA, transformers 5",
@@ -199,7 +201,7 @@ _ROWS = (
         "peft method_comparison/MetaMathQA/run.py (no autocast, outputs alive through the backward pass), utils.py,"
         " default_training_params.json",
         autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True,
-        outputs_in_fp32=False, activation_sd=0.02,
+        outputs_in_fp32=False, fp32_embedding_states=False, activation_sd=0.02,
     ),
 )  # fmt: skip
 

@@ -20,8 +20,15 @@ class OptimizerBytes:
     """Alive only inside a step."""
 
 
-def state_of(row: Optimizer, tensor: Trained) -> int:
-    """State of one copy of a tensor [B]."""
+def state_of(row: Optimizer, tensor: Trained, fp32_tables: bool = False) -> int:
+    """State of one copy of a tensor [B].
+
+    Args:
+        row: the optimizer.
+        tensor: what is trained.
+        fp32_tables: quantised states of embeddings are kept in fp32 where the optimizer can be told so, as the Trainer
+            tells it (transformers ``trainer.py`` create_optimizer: register_module_override).
+    """
     n = tensor.each
     matrix = len(tensor.shape) >= 2
     if row.matrices_only and not matrix:
@@ -36,7 +43,7 @@ def state_of(row: Optimizer, tensor: Trained) -> int:
         elements = row.buffers * r * large
         state = elements * itemsize if not row.bits else elements + ceil_div(elements, row.block) * 4
         return int(state + (r * small * tensor.itemsize if row.projector else 0))
-    if row.bits and n >= row.minimum_numel:
+    if row.bits and n >= row.minimum_numel and not (fp32_tables and row.overrides and tensor.embedding):
         return int(row.buffers * (ceil_div(n * row.bits, 8) + ceil_div(n, row.block) * 4))
     if row.bits:
         itemsize = 4
@@ -44,14 +51,14 @@ def state_of(row: Optimizer, tensor: Trained) -> int:
 
 
 @lru_cache(maxsize=1024)
-def optimizer_bytes(row: Optimizer, trained: tuple[Trained, ...]) -> OptimizerBytes:
+def optimizer_bytes(row: Optimizer, trained: tuple[Trained, ...], fp32_tables: bool = False) -> OptimizerBytes:
     """State and temporaries of a step for the trained tensors.
 
-    Tensors of at least ``paged_numel`` elements are paged (bitsandbytes ``optim/optimizer.py`` get_state_buffer).
+    ``fp32_tables`` as in ``state_of``. Tensors of at least ``paged_numel`` elements are paged (bitsandbytes ``optim/optimizer.py`` get_state_buffer).
     """
     state = paged = 0
     for tensor in trained:
-        nbytes = state_of(row, tensor) * tensor.count
+        nbytes = state_of(row, tensor, fp32_tables) * tensor.count
         if row.paged_numel and tensor.each >= row.paged_numel:
             paged += nbytes
         else:

@@ -81,7 +81,7 @@ def residents(setup: Setup, workspace: int) -> Residents:
     full = setup.workload.method == "full"
     weights = weight_bytes(model, fmt, setup.kept_itemsize, recipe.linear_experts, setup.embedding_itemsize)
     row = optimizer(plan.optimizer or recipe.optimizer)
-    state = optimizer_bytes(row, setup.trained)
+    state = optimizer_bytes(row, setup.trained, recipe.fp32_embedding_states)
     trained = sum(t.nbytes for t in setup.trained)
     items: list[Resident] = []
     host = 0

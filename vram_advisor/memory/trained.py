@@ -18,6 +18,10 @@ PROJECTIONS = frozenset({"proj", "project_in", "project_out"})
 states of another width (opt-350m)."""
 
 
+TABLES = frozenset({"embedding", "position"})
+"""Roles of tensors that are ``nn.Embedding``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """One trained tensor, ``count`` times."""
@@ -26,6 +30,8 @@ class Trained:
     shape: tuple[int, ...]
     count: int
     itemsize: int
+    embedding: bool = False
+    """A table of embeddings, whose states some optimizers keep in fp32."""
 
     @property
     def each(self) -> int:
@@ -161,11 +167,13 @@ def saved_modules(model: ModelSpec, modules: tuple[str, ...], itemsize: int) -> 
         if not hits:
             names = sorted({t.module for t in tensors(model)})
             raise BadInput(f"--modules-to-save {name}: {model.id} has no such module; it has {', '.join(names)}.")
-        found += [Trained(f"{t.module} copy", t.shape, t.count, itemsize) for t in hits]
+        found += [Trained(f"{t.module} copy", t.shape, t.count, itemsize, t.role in TABLES) for t in hits]
     return tuple(found)
 
 
 @lru_cache(maxsize=256)
 def all_weights(model: ModelSpec, itemsize: int) -> tuple[Trained, ...]:
     """Every weight of the text model; a vision or audio tower stays frozen."""
-    return tuple(Trained(t.module, t.shape, t.count, itemsize) for t in tensors(model) if t.role != "tower")
+    return tuple(
+        Trained(t.module, t.shape, t.count, itemsize, t.role in TABLES) for t in tensors(model) if t.role != "tower"
+    )
