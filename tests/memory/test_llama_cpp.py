@@ -83,6 +83,14 @@ def test_layers_move_from_one_side_to_the_other() -> None:
     assert list(blocks.values()) == sorted(blocks.values())
 
 
+def test_a_tied_output_layer_in_system_memory_is_the_embedding() -> None:
+    """A batch's logits are computed on the card, with the embedding copied there in its own type; from llama.cpp."""
+    memory = started(
+        "qwen2.5-0.5b", n_ctx=10_000, n_gpu_layers=0, outputs="batch", cache_type_k="q8_0", cache_type_v="q8_0"
+    )
+    assert memory.gpus[0].compute == 463_053_568
+
+
 def test_experts_stay_in_system_memory() -> None:
     """A card still needs room for one of the host's tensors at a time."""
     whole = started("qwen3-30b-a3b", n_ctx=8192)
@@ -164,6 +172,7 @@ def test_a_shortened_model_has_the_same_compute_buffer(monkeypatch: pytest.Monke
     ("name", "choices", "error", "said"),
     [
         ("llama-3.1-8b", {"flash_attn": "off", "cache_type_v": "q8_0"}, BadInput, "needs flash attention"),
+        ("deepseek-v2-lite", {"cache_type_k": "q8_0"}, BadInput, "in one type"),
         ("llama-3.1-8b", {"split_mode": "row", "num_gpus": 2}, NotModelled, "--split-mode layer"),
         ("gpt-j-6b", {}, NotModelled, "gptj"),
     ],

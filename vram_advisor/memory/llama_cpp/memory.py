@@ -85,8 +85,13 @@ def uses_flash_attention(model: ModelSpec, options: LlamaCppOptions, places: Lay
     """What ``--flash-attn`` comes to.
 
     Raises:
-        BadInput: quantised values without flash attention, which llama.cpp refuses.
+        BadInput: types of cache that llama.cpp refuses: quantised values without flash attention, two types of latents.
     """
+    latent = any(block.attention is not None and block.attention.kind == "mla" for block in model.blocks)
+    if latent and options.cache_type_k != options.cache_type_v:
+        raise BadInput(
+            f"llama.cpp keeps the latents of {model.id} in one type: set --cache-type-k and --cache-type-v to the same."
+        )
     flash = options.flash_attn == "on" or (options.flash_attn == "auto" and has_kernels(model, options, places))
     if not flash and options.cache_type_v not in ("f32", "f16", "bf16"):
         raise BadInput(

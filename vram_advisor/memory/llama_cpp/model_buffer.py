@@ -133,7 +133,11 @@ def overridden(tensor: StoredTensor, place: int, rules: list[tuple[re.Pattern[st
 
 def stored(placed: Iterable[Placed]) -> dict[str, Stored]:
     """The weights as the graph sees them, by name."""
-    return {p.name: Stored(p.tensor.dtype, p.place) for p in placed}
+    found = {p.name: Stored(p.tensor.dtype, p.place) for p in placed}
+    if EMBEDDING in found:
+        # A tied output layer in system memory is the embedding itself.
+        found.setdefault(OUTPUT, found[EMBEDDING])
+    return found
 
 
 def sizes_by_type(placed: Iterable[Placed], place: int) -> dict[str, tuple[int, int]]:
