@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
+from vram_advisor.advice.pace import CoefficientsOf, coefficients_of
 from vram_advisor.advice.reach import bound, bounds
 from vram_advisor.advice.search import Moves, Tried, quality_of, search, tier_of
 from vram_advisor.advice.verdict import FITS, judge
@@ -18,9 +19,12 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.tensors import count_parameters
+from vram_advisor.domain.throughput import Speed
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.units.errors import AdvisorError
 
+SpeedOf = Callable[[ModelSpec, Workload, Plan], Speed | None]
+"""Speed of a plan on the card; None where it is not known."""
 Seconds = Callable[[ModelSpec, Workload, Plan], float]
 """Time for one token of the work on the card [s]."""
 SHOWN = 5
@@ -47,11 +51,13 @@ class Desk:
         self,
         setting: Setting,
         device: Device,
-        coefficients: Coefficients,
+        coefficients: Coefficients | CoefficientsOf,
         seconds: Seconds,
         models: Sequence[ModelSpec] = (),
+        speed: SpeedOf = lambda model, workload, plan: None,
     ) -> None:
-        self.setting, self.device, self.coefficients, self.seconds = setting, device, coefficients, seconds
+        self.setting, self.device, self.seconds, self.speed = setting, device, seconds, speed
+        self.learnt = coefficients_of(coefficients)
         self.models = {model.id: model for model in (*models, setting.model)}
         self.kept: dict[Moves, Applied | None] = {}
 
@@ -74,7 +80,7 @@ class Desk:
                     workload = replace(workload, **{change.field: change.after})
                 else:
                     plan = replace(plan, **{change.field: change.after})
-        found = estimate(model, workload, plan, recipe(plan.recipe), self.device, self.coefficients)
+        found = estimate(model, workload, plan, recipe(plan.recipe), self.device, self.learnt(workload, plan))
         return Applied(model, workload, plan, found.plan, found.estimate, judge(found.estimate, self.device))
 
     def attempt(self, moves: Moves) -> Tried | None:
@@ -112,9 +118,14 @@ def advise(desk: Desk) -> AdviceAnswer:
         device=device,
         advices=tuple(advices[:SHOWN]),
         front=tuple(_advice(desk, asked, moves, ()) for moves in front),
-        bounds=bounds(setting.model, setting.workload, setting.plan, device, desk.coefficients) if fits else (),
+        bounds=bounds(
+            setting.model, setting.workload, setting.plan, device, desk.learnt(setting.workload, setting.plan)
+        )
+        if fits
+        else (),
         looked_at=len(result.tried),
         notes=(),
+        speed=desk.speed(setting.model, setting.workload, setting.plan),
     )
 
 
@@ -158,6 +169,7 @@ def _advice(desk: Desk, asked: Applied, moves: Moves, reasons: tuple[str, ...]) 
         peak_before=before.peak.phase,
         peak_after=applied.estimate.peak.phase,
         reasons=reasons,
+        speed=desk.speed(applied.model, applied.workload, applied.plan),
         then=_then(desk, applied) if applied.verdict.outcome == "fits" else (),
     )
 
@@ -165,10 +177,11 @@ def _advice(desk: Desk, asked: Applied, moves: Moves, reasons: tuple[str, ...]) 
 def _then(desk: Desk, applied: Applied) -> tuple[str, ...]:
     """What the room that is left allows."""
     said = []
+    learnt = desk.learnt(applied.workload, applied.plan)
     for field, words in (("micro_batch_size", "batch"), ("sequence_length", "sequence length")):
         if not applied.workload.trains:
             continue
-        found = bound(applied.model, applied.workload, applied.plan, desk.device, desk.coefficients, field)
+        found = bound(applied.model, applied.workload, applied.plan, desk.device, learnt, field)
         if found.largest > found.asked:
             said.append(f"{words} {found.asked:,} → {found.largest:,}")
     return tuple(said)

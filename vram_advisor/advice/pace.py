@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.gguf_file import gguf_tensors
 from vram_advisor.domain.gpu import Device
@@ -11,9 +14,11 @@ from vram_advisor.domain.quantization import quantization
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.throughput import Speed
 from vram_advisor.throughput.decode import decode_speed
-from vram_advisor.throughput.stored import stored, stored_gguf
+from vram_advisor.throughput.stored import Stored, stored, stored_gguf
 from vram_advisor.throughput.training import training_speed
 
+CoefficientsOf = Callable[[Workload, Plan], Coefficients]
+"""Coefficients for a plan: what was measured corrects one plan and not another."""
 SAME = 1.0
 """Where nothing is known of the speed of a card every plan is as fast as any other."""
 
@@ -21,29 +26,34 @@ SAME = 1.0
 class Pace:
     """Times on one card; a plan that is asked for twice is computed once."""
 
-    def __init__(self, device: Device, coefficients: Coefficients) -> None:
-        self.device, self.coefficients = device, coefficients
-        self.kept: dict[tuple[str, Workload, Plan], float] = {}
+    def __init__(self, device: Device, coefficients: Coefficients | CoefficientsOf) -> None:
+        self.device = device
+        self.learnt = coefficients_of(coefficients)
+        self.kept: dict[tuple[str, Workload, Plan], Speed | None] = {}
 
     def seconds(self, model: ModelSpec, workload: Workload, plan: Plan) -> float:
         """Time for one token [s]."""
-        key = (model.id, workload, plan)
-        if key not in self.kept:
-            found = self.speed(model, workload, plan)
-            self.kept[key] = 1 / float(found.tokens_per_second.mid) if found is not None else SAME
-        return self.kept[key]
+        found = self.speed(model, workload, plan)
+        return 1 / float(found.tokens_per_second.mid) if found is not None else SAME
 
     def speed(self, model: ModelSpec, workload: Workload, plan: Plan) -> Speed | None:
         """The speed of a plan; None where the catalogue lacks the rates of the card."""
+        key = (model.id, workload, plan)
+        if key not in self.kept:
+            self.kept[key] = self._speed(model, workload, plan)
+        return self.kept[key]
+
+    def _speed(self, model: ModelSpec, workload: Workload, plan: Plan) -> Speed | None:
+        coefficients = self.learnt(workload, plan)
         gpu = self.device.spec
         if gpu is None:
             return None
         if workload.trains:
             habits = recipe(plan.recipe)
-            return training_speed(model, workload, plan, gpu, habits, coefficients=self.coefficients)
+            return training_speed(model, workload, plan, gpu, habits, coefficients=coefficients)
         fmt = quantization(plan.quantization)
         gguf = fmt.kernel == "gguf"
-        weights = stored_gguf(gguf_tensors(model, fmt.name)) if gguf else stored(model, fmt)
+        weights = _weights(model, fmt.name) if gguf else stored(model, fmt)
         return decode_speed(
             model,
             gpu,
@@ -52,5 +62,16 @@ class Pace:
             context=workload.context_length,
             sequences=workload.num_sequences,
             gpus=plan.num_gpus,
-            coefficients=self.coefficients,
+            coefficients=coefficients,
         )
+
+
+@lru_cache(maxsize=256)
+def _weights(model: ModelSpec, file_type: str) -> Stored:
+    """The weights of a GGUF file; the same for every card."""
+    return stored_gguf(gguf_tensors(model, file_type))
+
+
+def coefficients_of(coefficients: Coefficients | CoefficientsOf) -> CoefficientsOf:
+    """Coefficients by plan, where they may be the same for all."""
+    return (lambda workload, plan: coefficients) if isinstance(coefficients, Coefficients) else coefficients

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from vram_advisor import api
 from vram_advisor.cli.check import ASKED, LEVERS
 from vram_advisor.cli.exit_codes import ExitCode
-from vram_advisor.cli.output import narrate, print_json, print_lines, terminal_look, terminal_width
+from vram_advisor.cli.help_columns import whole_names
+from vram_advisor.cli.output import narrate, print_json, print_lines, progress, terminal_look, terminal_width
+from vram_advisor.domain.job import Dataset
 from vram_advisor.domain.plan import Plan, Workload
+
+JOB = Group("The job", sort_key=3, help_formatter=whole_names)
 
 
 def advise(
@@ -21,6 +25,10 @@ def advise(
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
+    no_calibration: Annotated[
+        bool, Parameter(negative=(), help="Nominal coefficients, whatever was measured.")
+    ] = False,
+    dataset: Annotated[Dataset | None, Parameter(name="*", group=JOB)] = None,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
 ) -> int:
@@ -28,7 +36,18 @@ def advise(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
-    answer = api.advise(model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
+    if dataset is not None and dataset.dataset is not None:
+        progress(f"reading {dataset.dataset} ...")
+    answer = api.advise(
+        model,
+        gpu=gpu,
+        gpu_index=gpu_index,
+        workload=workload,
+        plan=plan,
+        dataset=dataset,
+        calibrated=not no_calibration,
+    )
+    progress("")
     if json:
         from vram_advisor.report.advice_document import advice_document
 

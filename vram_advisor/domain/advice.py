@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vram_advisor.domain.answer import Option
+from vram_advisor.domain.answer import AppliedCalibration, Option
 from vram_advisor.domain.estimate import Estimate, Phase, Verdict
 from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.job import PlannedJob
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.throughput import Speed
 
 Tier = Literal["same result", "same model", "another"]
 """same result: only memory and speed change; same model: precision, optimizer, adapter or lengths; another: method or
@@ -67,6 +69,8 @@ class Advice:
     peak_after: Phase
     reasons: tuple[str, ...]
     """What it is best at: smallest change, fastest, best quality."""
+    speed: Speed | None = None
+    """None where the catalogue lacks the rates of the card."""
     then: tuple[str, ...] = ()
     """What the room that it leaves allows: ``batch 2 → 8``."""
 
@@ -100,3 +104,9 @@ class AdviceAnswer:
     looked_at: int
     """Plans that were estimated."""
     notes: tuple[str, ...]
+    speed: Speed | None = None
+    """Of the plan as asked."""
+    calibration: AppliedCalibration | None = None
+    """Of the plan as asked."""
+    job: PlannedJob | None = None
+    """On the dataset that was given."""

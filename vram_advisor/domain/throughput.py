@@ -121,7 +121,8 @@ class LengthSummary:
 class Job:
     """A fine-tune on a dataset."""
 
-    lengths: LengthSummary
+    lengths: LengthSummary | None
+    """None where only the sum of all tokens is known."""
     steps: int
     """Optimizer steps."""
     computed_tokens: int

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from vram_advisor.domain.answer import SCHEMA_VERSION
 from vram_advisor.domain.estimate import Outcome, Phase
+from vram_advisor.report.job_document import JobDocument, SpeedDocument, job_document, speed_document
 
 if TYPE_CHECKING:
     from vram_advisor.domain.advice import Advice, AdviceAnswer, Move
@@ -64,6 +65,8 @@ class OneAdviceDocument(TypedDict):
     peak_before: Phase
     peak_after: Phase
     then: list[str]
+    speed: SpeedDocument | None
+    """Null where the catalogue lacks the rates of the card."""
 
 
 class BoundDocument(TypedDict):
@@ -90,6 +93,12 @@ class AdviceDocument(TypedDict):
     front: list[OneAdviceDocument]
     bounds: list[BoundDocument]
     plans_estimated: int
+    speed: SpeedDocument | None
+    """Of the plan as asked."""
+    calibration: str | None
+    """Id of the calibration that corrects the figures."""
+    job: JobDocument | None
+    """On the dataset that was given."""
     notes: list[str]
 
 
@@ -109,6 +118,9 @@ def advice_document(answer: AdviceAnswer) -> AdviceDocument:
             {"field": b.field, "asked": b.asked, "largest": b.largest, "next_step": b.next_step} for b in answer.bounds
         ],
         "plans_estimated": answer.looked_at,
+        "speed": speed_document(answer.speed),
+        "calibration": answer.calibration.id if answer.calibration else None,
+        "job": job_document(answer.job),
         "notes": list(answer.notes),
     }
 
@@ -129,6 +141,7 @@ def _advice(advice: Advice) -> OneAdviceDocument:
         "peak_before": advice.peak_before,
         "peak_after": advice.peak_after,
         "then": list(advice.then),
+        "speed": speed_document(advice.speed),
     }
 
 

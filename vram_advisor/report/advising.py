@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vram_advisor.domain.estimate import PHASE_TITLES
 from vram_advisor.report.bar import PHASE_NAMES
 from vram_advisor.report.command import command_line
+from vram_advisor.report.job import job_lines, speed_sentence, speed_words
 from vram_advisor.report.layout import BLANK, NBSP, Column, Line, indented, line, table, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.sizes import percent
@@ -16,6 +17,7 @@ from vram_advisor.units.bytes import GIB, gib
 
 if TYPE_CHECKING:
     from vram_advisor.domain.advice import Advice, AdviceAnswer
+    from vram_advisor.domain.answer import AppliedCalibration
 
 WIDEST = 110
 BAR = 24
@@ -42,12 +44,16 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None =
     yield BLANK
     outcome = asked.verdict.outcome
     yield from wrapped(((outcome.upper(), f"bold {outcome}"), (f"  {asked.verdict.reason}", "")), width, hanging=6)
+    if answer.speed is not None:
+        yield from wrapped(line(speed_sentence(answer.speed, answer.workload.trains)), width)
     for number, advice in enumerate(answer.advices, 1):
         yield BLANK
         yield from _advice(number, advice, answer, look, width, gpu)
     if not answer.advices and outcome not in ("fits", "unknown"):
         yield BLANK
         yield from wrapped(line("Nothing that is known here makes it fit this card."), width)
+    if answer.job is not None:
+        yield from job_lines(answer.job, width)
     if answer.bounds:
         yield BLANK
         yield line("How far this card goes, all else as it is", "bold")
@@ -68,7 +74,10 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None =
             line("No plan that was looked at beats these in memory, time and quality at once", "bold"), width
         )
         yield from indented(_front(answer, width - 2))
-    for note in answer.notes:
+    notes = (*answer.notes, *([said] if (said := calibrated_by(answer.calibration)) else ()))
+    if notes:
+        yield BLANK
+    for note in notes:
         yield from wrapped(line(f"- {note}", "dim"), width, hanging=2)
 
 
@@ -119,9 +128,18 @@ def _memory(advice: Advice) -> str:
 
 def _time(advice: Advice) -> str:
     change = advice.relative_time - 1
-    if abs(change) < SAME:
-        return "As fast as before."
-    return f"About {percent(abs(change))} {'slower' if change > 0 else 'faster'}."
+    how = "As fast as before" if abs(change) < SAME else f"About {percent(abs(change))} {_than(change)}"
+    known = speed_words(advice.speed)
+    return f"{how}: {known}." if known else f"{how}."
+
+
+def _than(change: float) -> str:
+    return "slower" if change > 0 else "faster"
+
+
+def calibrated_by(calibration: AppliedCalibration | None) -> str:
+    """Which measurement corrects the figures; empty where none does."""
+    return "" if calibration is None else f"corrected by calibration {calibration.id} ({calibration.kinship})"
 
 
 def _peak(advice: Advice) -> str:

@@ -12,7 +12,14 @@ from vram_advisor.domain.calibration import Calibration, CalibrationKey, Learnt
 from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.trial import Environment, Measurement, Trial
-from vram_advisor.report import advice_document, choices_document, document_types, local_document, trace_document
+from vram_advisor.report import (
+    advice_document,
+    choices_document,
+    document_types,
+    job_document,
+    local_document,
+    trace_document,
+)
 from vram_advisor.report.choices import TABLES, names
 from vram_advisor.units.errors import BadInput
 
@@ -67,7 +74,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def _be_exact() -> None:
     """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape."""
-    homes = (document_types, advice_document, choices_document, local_document, trace_document)
+    homes = (document_types, advice_document, choices_document, job_document, local_document, trace_document)
     declared = [v for home in homes for v in vars(home).values() if isinstance(v, type) and is_typeddict(v)]
     machine = (GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine)
     calibration = (Calibration, CalibrationKey, Learnt, Measurement, Trial, Environment)
