@@ -8,6 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vram_advisor.calibration import stand_ins
 from vram_advisor.calibration.fake_attention import gpu_attention
+from vram_advisor.calibration.gpu_rules import gpu_rules
 from vram_advisor.domain.plan import Plan
 
 
@@ -23,6 +24,8 @@ def fake_tensors(plan: Plan, device: str) -> Iterator[None]:
         stack.enter_context(FakeTensorMode())
         stack.enter_context(stand_ins.libraries())
         stack.enter_context(gpu_attention())
+        if device == "cpu":
+            stack.enter_context(gpu_rules())
         if importlib.util.find_spec("bitsandbytes") is not None:
             from vram_advisor.calibration.fake_bitsandbytes import without_values
 

@@ -20,6 +20,7 @@ from vram_advisor.calibration.training_step import build
 from vram_advisor.calibration.versions import installed
 from vram_advisor.domain.trace import Trace
 from vram_advisor.domain.trial import Trial
+from vram_advisor.units.errors import NotModelled
 
 ON_PROCESSOR = (
     "This installation of PyTorch cannot differentiate tensors that pretend to lie on a GPU, so they pretended to lie on "
@@ -86,7 +87,9 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
     """
     began = time.perf_counter()
     check_trial(trial)
-    device = device or usable_device()
+    usable = "cpu" if device == "cpu" else usable_device()
+    if device == "cuda" and usable == "cpu":
+        raise NotModelled(f"{ON_PROCESSOR.split(',')[0]}: trace with device cpu.")
     # As transformers completes it: keys that are left out, a kind for each layer.
     trial = replace(trial, config=configuration(trial).to_dict())
     layers = layer_count(trial.config)
@@ -95,7 +98,7 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
     found = pattern(kinds)
     runs: list[Observed] = []
     if len(found.depths) == 2 and not full_depth:
-        runs = _at_depths(trial, kinds, found, device)
+        runs = _at_depths(trial, kinds, found, usable)
     try:
         moments = extrapolated(runs[0].moments, runs[1].moments, found) if runs else []
     except Unequal:
@@ -105,7 +108,7 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
         first, second = runs[0].resident_bytes, runs[1].resident_bytes
         depths, resident, reserved = found.depths, first + times * (second - first), None
     else:
-        whole = observe(trial, device, from_the_start=full_depth)
+        whole = observe(trial, usable, from_the_start=full_depth)
         moments, depths, resident = whole.moments, (layers,), whole.resident_bytes
         reserved = replay(whole.events, trial.plan.expandable_segments).peak_reserved_bytes if full_depth else None
     return Trace(
@@ -113,11 +116,11 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
         resident_bytes=resident,
         reserved_bytes=reserved,
         depths=depths,
-        device=device,
+        device=usable,
         seconds=time.perf_counter() - began,
         host_bytes=largest_resident_bytes(),
         versions=installed(),
-        notes=(ON_PROCESSOR,) if device == "cpu" else (),
+        notes=(ON_PROCESSOR,) if usable == "cpu" else (),
     )
 
 

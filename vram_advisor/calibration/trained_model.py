@@ -100,22 +100,35 @@ def configuration(trial: Trial) -> Any:
         NotModelled: transformers does not know the architecture.
         BadInput: it cannot read the configuration.
     """
-    from transformers import AutoConfig
-
     values: dict[str, Any] = deepcopy(trial.config)
     values.pop("auto_map", None)
     values.pop("quantization_config", None)
-    kind = values.pop("model_type", None)
     try:
-        config: Any = AutoConfig.for_model(kind, **values)
+        config = _read(values)
+    except BadInput:
+        if "rope_scaling" not in values:
+            raise
+        # How rotary frequencies are stretched may be half described; their number does not depend on it.
+        del values["rope_scaling"]
+        config = _read(values)
+    config.get_text_config().use_cache = False
+    config.use_cache = False
+    return config
+
+
+def _read(values: dict[str, Any]) -> Any:
+    from transformers import AutoConfig
+
+    others = dict(values)
+    kind = others.pop("model_type", None)
+    try:
+        config: Any = AutoConfig.for_model(kind, **others)
     except ValueError as error:
         import transformers
 
         raise NotModelled(f"transformers {transformers.__version__} has no code for {kind}: {error}") from None
     except Exception as error:
         raise BadInput(f"transformers cannot read the configuration of {kind}: {error}") from None
-    config.get_text_config().use_cache = False
-    config.use_cache = False
     return config
 
 
