@@ -167,8 +167,8 @@ class AskingScreen(Screen[None]):
         if self._pause is not None:
             self._pause.stop()
         panel = self.query_one(AdvicePanel)
+        panel.set_class(bool(self.refusal), "-old")
         if self.refusal or self.answer is None:
-            panel.show(None, "Advice follows when there is an answer.")
             self._advised = None
             return
         if self.answer.device is None:

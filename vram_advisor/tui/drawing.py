@@ -30,7 +30,7 @@ STYLES = {
 } | {f"part{i}": f"$part{i}" for i in range(PARTS)}
 """What a style of a report is in a theme. Only variables, so that every theme applies."""
 MORE = str.maketrans({
-    "›": ">", "‹": "<", "✓": "+", "✗": "x", "±": "+", "●": "*", "○": "o", "≈": "~", "°": " ", "◂": "<", "▲": "^", "Δ": "d",
+    "›": ">", "‹": "<", "✓": "+", "✗": "x", "±": "~", "●": "*", "○": "o", "≈": "~", "°": " ", "◂": "<", "▲": "^", "Δ": "d",
     "▸": ">", "“": '"', "”": '"', "‘": "'", "’": "'", "≥": ">", "≤": "<", "▏": "|", "¼": "1/4",
 })  # fmt: skip
 MARKS = {"fits": "✓", "tight": "!", "spill": "~", "no": "✗", "unknown": "?"}

@@ -87,8 +87,8 @@ Every key is in the palette, `ctrl+p`, too.
 
     def action_apply(self) -> None:
         """Apply the advice under the cursor."""
-        found = self.query_one(AdviceList)
-        if found.advice is None or self.query_one(AdvicePanel).has_class("-stale"):
+        found, panel = self.query_one(AdviceList), self.query_one(AdvicePanel)
+        if found.advice is None or panel.has_class("-stale") or panel.has_class("-old"):
             self.notify("There is no advice to apply.", severity="warning")
         else:
             self.apply(AdviceList.Applied(found.advice))

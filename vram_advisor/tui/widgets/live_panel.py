@@ -11,7 +11,7 @@ from vram_advisor.report.layout import Line, Span, length, line, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.tui.drawing import contents, number, sparkline
 
-HISTORY = 24
+HISTORY = 16
 """Readings that the line shows."""
 PROCESSES = 6
 

@@ -108,8 +108,9 @@ class Rows(OptionList):
         self.moved()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Lines are made for a width."""
+        """Lines are made for a width, and the cursor stays in sight."""
         self.redraw()
+        self.scroll_to_highlight()
 
     def _prompt(self, index: int, highlighted: int | None = -1) -> Content:
         row = self._rows[index]

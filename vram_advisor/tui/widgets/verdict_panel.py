@@ -72,13 +72,13 @@ The bar is the card at the peak, largest part first. The line below it is the 90
     def _numbers(self, answer: Answer, option: Option, width: int) -> list[Line]:
         verdict, need = option.verdict, option.estimate.peak.minimum_bytes
         badge: Span = (f"{MARKS[verdict.outcome]} {BADGES[verdict.outcome]}", f"bold {verdict.outcome}")
-        spans: list[Span] = [badge, ("  needs ", "dim"), (f"{number(need.mid)} GiB", "bold")]
+        spans: list[Span] = [badge, ("  ", ""), (f"{number(need.mid)} GiB", "bold")]
         spans.append((f" ({number(need.low)}–{number(need.high)})", "dim"))
         if self._pinned is not None:
             change = need.mid - shown(self._pinned).estimate.peak.minimum_bytes.mid
             spans += [(" Δ", "dim"), (difference(change), "bold key")]
         if verdict.free_bytes is not None and verdict.headroom_bytes is not None:
-            spans += [("  of ", "dim"), (f"{number(verdict.free_bytes)} free", "")]
+            spans += [(" of ", "dim"), (f"{number(verdict.free_bytes)} free", "")]
             word = "spare" if verdict.headroom_bytes >= 0 else "short"
             spans += [("  ", ""), (f"{number(abs(verdict.headroom_bytes))} {word}", f"bold {verdict.outcome}")]
         if verdict.probability is not None:
