@@ -10,6 +10,7 @@ from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.memory.llama_cpp import compute
+from vram_advisor.memory.llama_cpp.draft import draft_memory, drafting
 from vram_advisor.memory.llama_cpp.estimate import estimate_llama_cpp
 from vram_advisor.memory.llama_cpp.memory import LlamaCppMemory, llama_cpp_memory
 from vram_advisor.memory.llama_cpp.start import file_tensors
@@ -153,6 +154,19 @@ def test_adapters_weigh_what_their_factors_weigh() -> None:
 def test_a_draft_asks_for_more_logits() -> None:
     plain, drafting = started("gemma-3-4b", n_ctx=4096), started("gemma-3-4b", n_ctx=4096, n_draft=500)
     assert drafting.gpus[0].compute > plain.gpus[0].compute
+
+
+def test_a_draft_model_has_buffers_of_its_own() -> None:
+    """Qwen3-0.6B beside Qwen3-32B: 28 layers of 1,024 keys and values in 16 bits, whatever the type of the target's."""
+    target, small = find_model("qwen3-32b"), find_model("qwen3-0.6b")
+    options = drafting(LlamaCppOptions(n_ctx=8192, flash_attn="on", cache_type_k="q8_0", cache_type_v="q8_0"))
+    draft = draft_memory(target, small, file_tensors(small, "Q8_0"), options)
+    assert options.n_draft == 3
+    assert draft.gpus[0].cache == 8192 * 28 * 2 * 1024 * 2
+    with pytest.raises(BadInput, match="vocabularies"):
+        draft_memory(target, find_model("llama-3.2-1b"), (), options)
+    with pytest.raises(NotModelled, match="rolled back"):
+        draft_memory(find_model("qwen3-next-80b-a3b"), small, (), options)
 
 
 def test_a_shortened_model_has_the_same_compute_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
