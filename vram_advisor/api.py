@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vram_advisor.domain.job import Dataset
     from vram_advisor.domain.local_model import LocalAnswer, LocalModels
     from vram_advisor.domain.protocol import Progress, Protocol
+    from vram_advisor.domain.served import ServedResult
     from vram_advisor.domain.trace import TraceAnswer
     from vram_advisor.domain.trial import Backend
     from vram_advisor.memory.estimate import Estimated
@@ -213,7 +214,7 @@ def advise(
 
     workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
     plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
-    examples, notes = None, ()
+    examples, notes = None, tuple[str, ...]()
     if dataset is not None and dataset.asked:
         name = model.id if isinstance(model, ModelSpec) else model
         examples = read_examples(dataset, name, workload)
@@ -248,6 +249,33 @@ def advise(
         unknown = f"How long it takes is not known: the catalogue lacks the rates of {device.name}."
         return replace(found, notes=(*found.notes, unknown))
     return replace(found, job=job)
+
+
+def serve_result(answer: AdviceAnswer, base: str) -> ServedResult:
+    """What the result of the fine-tune weighs and needs at inference, and the commands that run it.
+
+    Args:
+        answer: of ``advise``; where its plan does not fit, the first advice is what is trained.
+        base: the name that the model was asked by.
+
+    Raises:
+        BadInput: nothing is trained.
+    """
+    from vram_advisor.advice.served import served
+
+    if not answer.workload.trains:
+        raise BadInput("--method inference trains nothing that could be served: name a method, such as --method lora.")
+    fits = answer.asked.verdict.outcome == "fits" or not answer.advices
+    best = None if fits else answer.advices[0]
+    model, workload, plan, made = (
+        (answer.model, answer.workload, answer.asked.plan, answer.asked.estimate)
+        if best is None
+        else (best.model, best.workload, best.plan, best.estimate)
+    )
+    known = catalog_models.model_id(model.id)
+    if known is not None:
+        base = catalog_models.find_record(known).hf_repo
+    return served(model, base, workload, plan, made.adapter, answer.device, NOMINAL)
 
 
 def trace(

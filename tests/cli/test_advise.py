@@ -78,6 +78,12 @@ def test_where_it_does_not_fit_the_job_is_that_of_the_first_advice(command: Comm
     assert found["job"]["plan"] == " + ".join(move["title"] for move in found["advices"][0]["moves"])
 
 
+def test_explain_shows_how_the_result_is_run(command: Command) -> None:
+    found = document(command, "--explain")
+    assert len(found["serving"]["ways"]) == 9 and document(command)["serving"] is None
+    assert "Serving the result" in command(*ASK[:-1], "--explain").out
+
+
 def test_the_screen_shows_the_job(command: Command, tmp_path: Path) -> None:
     file = lengths(tmp_path, *range(1, 2000))
     done = command(*ASK[:-1], "--dataset", file, "--price-per-kwh", 0.25, "--currency", "EUR")

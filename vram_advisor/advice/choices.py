@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vram_advisor.advice.longest import lacking, longest_length
 from vram_advisor.advice.options import plans
-from vram_advisor.advice.reach import FURTHEST, GRAIN
+from vram_advisor.advice.reach import FURTHEST, GRAIN, with_field
 from vram_advisor.advice.verdict import judge
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Verdict
@@ -102,7 +102,7 @@ def _longest(model: ModelSpec, workload: Workload, plan: Plan, device: Device, c
     habits = recipe(plan.recipe)
 
     def short(length: int) -> float:
-        asked = replace(workload, **{field: length})
+        asked, _ = with_field(workload, plan, field, length)
         try:
             return lacking(estimate(model, asked, plan, habits, device, coefficients).estimate, device)
         except AdvisorError:

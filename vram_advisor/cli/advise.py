@@ -25,6 +25,9 @@ def advise(
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
+    explain: Annotated[
+        bool, Parameter(negative=(), help="Show how the result of a fine-tune is run, and what that needs.")
+    ] = False,
     no_calibration: Annotated[
         bool, Parameter(negative=(), help="Nominal coefficients, whatever was measured.")
     ] = False,
@@ -48,13 +51,18 @@ def advise(
         calibrated=not no_calibration,
     )
     progress("")
+    served = api.serve_result(answer, model) if explain and answer.workload.trains else None
     if json:
         from vram_advisor.report.advice_document import advice_document
 
-        print_json(advice_document(answer))
+        print_json(advice_document(answer, served))
     else:
         from vram_advisor.report.advising import advice_lines
 
         print_lines(advice_lines(answer, terminal_look(), terminal_width(), gpu))
+        if served is not None:
+            from vram_advisor.report.serving import serving_lines
+
+            print_lines(serving_lines(served, terminal_width()))
     fits = answer.asked.verdict.outcome == "fits" or any(a.verdict.outcome == "fits" for a in answer.advices)
     return ExitCode.ANSWERED if fits else ExitCode.DOES_NOT_FIT

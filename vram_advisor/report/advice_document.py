@@ -12,6 +12,7 @@ from vram_advisor.report.job_document import JobDocument, SpeedDocument, job_doc
 
 if TYPE_CHECKING:
     from vram_advisor.domain.advice import Advice, AdviceAnswer, Move
+    from vram_advisor.domain.served import ServedResult
 
 
 class ChangeDocument(TypedDict):
@@ -78,6 +79,27 @@ class BoundDocument(TypedDict):
     next_step: str
 
 
+class ServingWayDocument(TypedDict):
+    """One way to run the result of a fine-tune."""
+
+    program: str
+    merged: bool
+    stored: str
+    need_bytes: int | None
+    outcome: Outcome | None
+    commands: list[str]
+
+
+class ServedDocument(TypedDict):
+    """How the result of a fine-tune is run."""
+
+    context_length: int
+    adapter_bytes: int | None
+    merged_bytes: int
+    ways: list[ServingWayDocument]
+    notes: list[str]
+
+
 class AdviceDocument(TypedDict):
     """What ``advise`` answers."""
 
@@ -99,11 +121,13 @@ class AdviceDocument(TypedDict):
     """Id of the calibration that corrects the figures."""
     job: JobDocument | None
     """On the dataset that was given."""
+    serving: ServedDocument | None
+    """Null without --explain, and where nothing is trained."""
     notes: list[str]
 
 
-def advice_document(answer: AdviceAnswer) -> AdviceDocument:
-    """Advice as a plain dictionary."""
+def advice_document(answer: AdviceAnswer, served: ServedResult | None = None) -> AdviceDocument:
+    """Advice as a plain dictionary, with how the result is run where that is known."""
     return {
         "schema_version": SCHEMA_VERSION,
         "model": answer.model.id,
@@ -121,6 +145,7 @@ def advice_document(answer: AdviceAnswer) -> AdviceDocument:
         "speed": speed_document(answer.speed),
         "calibration": answer.calibration.id if answer.calibration else None,
         "job": job_document(answer.job),
+        "serving": None if served is None else _served(served),
         "notes": list(answer.notes),
     }
 
@@ -142,6 +167,26 @@ def _advice(advice: Advice) -> OneAdviceDocument:
         "peak_after": advice.peak_after,
         "then": list(advice.then),
         "speed": speed_document(advice.speed),
+    }
+
+
+def _served(served: ServedResult) -> ServedDocument:
+    return {
+        "context_length": served.context_length,
+        "adapter_bytes": served.adapter_bytes,
+        "merged_bytes": served.merged_bytes,
+        "ways": [
+            {
+                "program": way.program,
+                "merged": way.merged,
+                "stored": way.stored,
+                "need_bytes": way.need_bytes,
+                "outcome": way.verdict.outcome if way.verdict else None,
+                "commands": list(way.commands),
+            }
+            for way in served.ways
+        ],
+        "notes": list(served.notes),
     }
 
 
