@@ -102,7 +102,7 @@ def estimate_llama_cpp(
         adapter=None,
         minimum_mean=process,
         minimum_sd=outside_sd,
-        notes=(*notes(memory), *settings(memory, model, plan, device)),
+        notes=(*notes(memory), *settings(memory, model, plan, device), *tower(model)),
     )
 
 
@@ -118,6 +118,14 @@ def settings(memory: LlamaCppMemory, model: ModelSpec, plan: Plan, device: Devic
         return []
     said = " ".join(f"{name}={value}" for name, value in found.items())
     return [f"Ollama's server takes these settings from its own environment: {said}."]
+
+
+def tower(model: ModelSpec) -> list[str]:
+    """What is left out of a model that sees or hears."""
+    if not model.tower_parameters:
+        return []
+    weights = gib(2 * model.tower_parameters)
+    return [f"Counted without --mmproj, which reads images: {weights} in F16, and a buffer for the largest image."]
 
 
 def notes(memory: LlamaCppMemory) -> list[str]:
