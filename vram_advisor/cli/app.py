@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from vram_advisor import __version__
 from vram_advisor.cli.exit_codes import ExitCode
 from vram_advisor.cli.output import narrate, quiet_streams
+from vram_advisor.cli.with_settings import with_settings
 from vram_advisor.units.errors import AdvisorError, Missing
 
 EPILOGUE = (
@@ -69,7 +70,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Bad input is a sentence on standard error, never a traceback."""
     if not arguments and in_terminal():
         arguments = ["tui"]
+    typed = arguments
     try:
+        arguments = with_settings(arguments)
         if arguments and arguments[0] in ("check", "advise", "gpus", "models"):
             from vram_advisor.cli.whole_numbers import refuse_fractions
 
@@ -78,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
         if "given" in unparsed:
             from vram_advisor.cli.given import given_fields
 
-            bound.arguments["given"] = given_fields(arguments)
+            bound.arguments["given"] = given_fields(typed)
         result = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         from vram_advisor.cli.parse_errors import sentence
