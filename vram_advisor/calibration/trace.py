@@ -86,7 +86,7 @@ def trace_many(
     made: dict[int, Trace | AdvisorError] = {}
 
     def hear(message: Message) -> None:
-        if "job" in message:
+        if message["event"] == "answer":
             made[message["job"]] = _outcome(message)
             done(message["job"])
 
@@ -112,10 +112,10 @@ def _trial(config: Mapping[str, object], workload: Workload, plan: Plan) -> Tria
 
 
 def _outcome(message: Message) -> Trace | AdvisorError:
-    if message["event"] == "traced":
+    if message["outcome"] == "traced":
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in message["trace"].items()}
         return Trace(**{**values, "phases": tuple(TracedPhase(**phase) for phase in values["phases"])})
-    if message["event"] == "refused":
+    if message["outcome"] == "refused":
         return REFUSALS.get(message["kind"], AdvisorError)(message["message"])
     return AdvisorError(f"The training code failed on tensors without memory: {message['message']}")
 

@@ -1,7 +1,8 @@
 """``python -m vram_advisor.calibration.trace_worker``: training steps traced in a process of its own.
 
 It reads its jobs as one line of JSON on standard input: a list of trials, whether all layers are run, and a device or
-null. It says one JSON object per job on standard output as soon as it is done, ``traced``, ``refused`` or ``broken``.
+null. It says one JSON object per job on standard output as soon as it is done: an ``answer`` whose ``outcome`` is
+traced, refused or broken.
 What libraries print goes to standard error.
 """
 
@@ -27,15 +28,16 @@ def main() -> int:
     for job, values in enumerate(asked["trials"]):
         try:
             trial = read_record(Trial, values, f"job {job}")
-            channel.say("traced", job=job, trace=asdict(traced(trial, asked["full_depth"], asked["device"])))
+            trace = asdict(traced(trial, asked["full_depth"], asked["device"]))
+            channel.say("answer", job=job, outcome="traced", trace=trace)
         except AdvisorError as error:
-            channel.say("refused", job=job, kind=type(error).__name__, message=str(error))
+            channel.say("answer", job=job, outcome="refused", kind=type(error).__name__, message=str(error))
         except MemoryError:
-            channel.say("refused", job=job, kind="AdvisorError", message=NO_MEMORY)
+            channel.say("answer", job=job, outcome="refused", kind="AdvisorError", message=NO_MEMORY)
         except Exception as error:
             # To standard error, for who looks into it.
             traceback.print_exc()
-            channel.say("broken", job=job, message=_in_one_line(error))
+            channel.say("answer", job=job, outcome="broken", message=_in_one_line(error))
     return 0
 
 
