@@ -1,0 +1,61 @@
+"""Any keys in any order at any size: nothing breaks, and memory does not grow."""
+
+import asyncio
+import gc
+import os
+import random
+
+import psutil
+import pytest
+from conftest import MakeApp
+from screen_text import settled
+
+from vram_advisor.tui.app import AdvisorApp
+from vram_advisor.tui.main_screen import MainScreen
+
+KEYS = (
+    "up", "down", "left", "right", "h", "j", "k", "l", "enter", "escape", "tab", "shift+tab", "m", "g", "v", "a", "u", "p",
+    "e", "y", "c", "1", "2", "3", "4", "question_mark", "ctrl+p", "pageup", "pagedown", "home", "end", "backspace", "7", "x",
+    "ctrl+z", "space",
+)  # fmt: skip
+SIZES = ((120, 36), (80, 24), (20, 5), (200, 60), (99, 29), (1, 1))
+RESIZED = 0.02
+"""Share of resizes among keys."""
+
+
+def press(app: AdvisorApp, count: int, seed: int) -> list[int]:
+    """Press keys; the resident memory of the process after each tenth of them [B]."""
+    chance, memory = random.Random(seed), []
+
+    async def run() -> None:
+        async with app.run_test(size=SIZES[0]) as pilot:
+            await settled(pilot)
+            for i in range(count):
+                if chance.random() < RESIZED:
+                    await pilot.resize_terminal(*chance.choice(SIZES))
+                else:
+                    await pilot.press(chance.choice(KEYS))
+                if i % (count // 10) == count // 10 - 1:
+                    gc.collect()
+                    memory.append(psutil.Process(os.getpid()).memory_info().rss)
+            while len(app.screen_stack) > 2:
+                app.pop_screen()
+                await pilot.pause()
+            await pilot.resize_terminal(*SIZES[0])
+            await settled(pilot)
+            assert not [each for each in app._notifications if each.title == "Defect"]
+            assert isinstance(app.screen, MainScreen)
+
+    asyncio.run(run())
+    return memory
+
+
+def test_a_few_hundred_keys(sampled: MakeApp) -> None:
+    press(sampled("fits"), 120, seed=20261124)
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_hour_of_keys(seed: int, real: MakeApp) -> None:
+    memory = press(real(), 5000, seed)
+    assert memory[-1] <= 1.2 * memory[1], [each // 2**20 for each in memory]
