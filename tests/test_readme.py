@@ -39,7 +39,17 @@ def test_ci_takes_the_commands_from_the_readme() -> None:
 
 def test_ci_runs_every_tool_and_suite() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for word in ("ruff check", "ruff format --check", "mypy", "suite trainers", "set -euo pipefail"):
+    for word in (
+        "ruff check",
+        "ruff format --check",
+        "mypy",
+        "suite trainers",
+        "suite terminal",
+        "suite browser",
+        "suite llama_cpp",
+        "suite gpu",
+        "set -euo pipefail",
+    ):
         assert word in script
 
 
