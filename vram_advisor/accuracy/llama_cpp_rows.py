@@ -38,6 +38,8 @@ FIRST_OF_2026 = 7600
 """First build of January 2026."""
 FIRST_WITH_AUTO = 6325
 """First build that uses flash attention by itself."""
+PRINTED = 5243
+"""Half of the last digit of a log, which gives MiB with two decimals [B]."""
 ANY_TYPE = "Q4_K_M"
 """File type where a row names none that is known: weights are not scored then."""
 
@@ -108,6 +110,8 @@ def meant(row: Row) -> Iterator[Meant]:
     batch, ubatch = int(row["batch"] or 2048), int(row["ubatch"] or 512)
     layers = -1 if row["gpu_layers"] in ("all", "") else int(row["gpu_layers"])
     gpus = int(row["num_gpus"] or 1)
+    latent = any(block.attention and block.attention.kind == "mla" for block in model.blocks)
+    type_k = row["cache_type_k"] or "f16"
     flash = (row["flash_attention"],) if row["flash_attention"] else attentions_of(row)
     for attention in flash:
         for outputs in outputs_of(row):
@@ -120,13 +124,18 @@ def meant(row: Row) -> Iterator[Meant]:
                 n_gpu_layers=layers,
                 num_gpus=gpus,
                 flash_attn="on" if attention == "on" else "off",
-                cache_type_k=row["cache_type_k"] or "f16",  # type: ignore[arg-type]
-                cache_type_v=(row["cache_type_v"] if attention == "on" else "") or "f16",  # type: ignore[arg-type]
+                cache_type_k=type_k,  # type: ignore[arg-type]
+                cache_type_v=type_k if latent else type_v(row, attention),  # type: ignore[arg-type]
                 swa_full="full context" in row["notes"],
                 outputs=outputs,  # type: ignore[arg-type]
                 graph=graph_of(row),  # type: ignore[arg-type]
             )
             yield Meant(model, options, file_type, row["quantization"] in BASE, device_of(row, gpus))
+
+
+def type_v(row: Row, attention: str) -> str:
+    """The type of values; quantised ones need flash attention."""
+    return (row["cache_type_v"] if attention == "on" else "") or "f16"
 
 
 def outputs_of(row: Row) -> tuple[str, ...]:
@@ -171,17 +180,19 @@ def figures(row: Row, start: Meant) -> dict[str, Interval]:
     placed = row["gpu_layers"] != "" or not row["quantization"]
     found = {}
     if row["gpu_layers"] or not row["cache_host_bytes"].strip("0"):
-        found["cache_gpu"] = exact(sum(b.cache for b in gpus))
+        found["cache_gpu"] = printed(row, sum(b.cache for b in gpus))
     if row["runtime"] != FORK:
         compute = sum(b.compute for b in gpus)
         found["compute_gpu"] = spread(compute, OTHER_BUILDS * compute)
     weights = sum(b.model for b in gpus)
     if start.knows_weights and placed:
-        found |= {"weights_gpu": exact(weights)} if row["runtime"] == FORK else with_weights(memory, start, weights)
+        found["weights_gpu"] = printed(row, weights)
+        if row["runtime"] != FORK:
+            found |= with_weights(memory, start)
     return found
 
 
-def with_weights(memory: LlamaCppMemory, start: Meant, weights: int) -> dict[str, Interval]:
+def with_weights(memory: LlamaCppMemory, start: Meant) -> dict[str, Interval]:
     """Figures that the weights are part of."""
     compute = sum(b.compute for b in memory.gpus)
     own = sum(b.total for b in memory.gpus)
@@ -191,16 +202,16 @@ def with_weights(memory: LlamaCppMemory, start: Meant, weights: int) -> dict[str
     sd = OTHER_BUILDS * compute
     outside = (context_sd**2 + pool_sd**2 + sd**2) ** 0.5 * count
     return {
-        "weights_gpu": exact(weights),
         "total_gpu": spread(own, sd),
         "self": spread(own, sd),
         "process": spread(int(own + count * (context + pool)), outside),
     }
 
 
-def exact(nbytes: int) -> Interval:
-    """A counted number."""
-    return Interval(nbytes, nbytes, nbytes)
+def printed(row: Row, nbytes: int) -> Interval:
+    """A counted number, as exact as the row says it."""
+    slack = PRINTED if row.get("notes") is not None else 0
+    return Interval(nbytes - slack, nbytes, nbytes + slack)
 
 
 def spread(nbytes: int, sd: float) -> Interval:
