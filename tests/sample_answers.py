@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Literal
 
+from vram_advisor.domain.advice import Advice, Change, Move
 from vram_advisor.domain.amount import SYMBOLS, Amount
-from vram_advisor.domain.answer import Answer, AppliedCalibration, Option, SmallestGpu
+from vram_advisor.domain.answer import Answer, AppliedCalibration, Download, Option, SmallestGpu
 from vram_advisor.domain.calibration import CalibrationKey, Learnt
 from vram_advisor.domain.estimate import (
     PHASE_TITLES,
@@ -141,6 +142,37 @@ def option(title: str, quantization: str, weights: int, device: Device | None, p
     return Option(title, plan, RECIPES["transformers-peft"], value, verdict)
 
 
+FUSED = (
+    Move(
+        "loss",
+        "loss fused with the output layer (Liger)",
+        (Change("loss", "standard", "liger"),),
+        "same result",
+        0.0,
+        "none",
+        "liger-kernel",
+    ),
+)
+SMALLER = (
+    Move("rank", "rank 16 → 8", (Change("lora_r", 16, 8),), "same model", 1.0, "less can be learnt", ""),
+    Move("targets", "adapters on q_proj and v_proj alone", (Change("target_modules", ("all-linear",), ("q_proj", "v_proj")),), "same model", 2.0, "less can be learnt", ""),
+)  # fmt: skip
+"""Moves of made-up advice."""
+
+
+def advice(moves: tuple[Move, ...], device: Device) -> Advice:
+    """Advice that leaves a GiB to spare."""
+    value = estimate(4)
+    need = device.free_bytes - GIB
+    verdict = Verdict("fits", 0.99, device.free_bytes, GIB, "It fits.")
+    return Advice(
+        moves=moves, model=MODEL, workload=Workload(method="lora"), asked=Plan(), plan=Plan(),
+        estimate=replace(value, minimum_mean=need), verdict=verdict, saved_bytes=GIB, relative_time=0.92,
+        tier=moves[0].tier, quality=sum(move.quality for move in moves), peak_before="loss_backward",
+        peak_after="backward_first", reasons=("smallest change",),
+    )  # fmt: skip
+
+
 def answer(kind: Literal["fits", "tight", "no", "unknown", "busy"]) -> Answer:
     """An answer of one kind."""
     device = {"unknown": None, "busy": BUSY}.get(kind, CARD)
@@ -158,7 +190,10 @@ def answer(kind: Literal["fits", "tight", "no", "unknown", "busy"]) -> Answer:
         SmallestGpu(0, "card-24", "Card 24 GB", 24 * GIB, 0.9991234567),
         SmallestGpu(2, "card-8", "Card 8 GB", 8 * GIB, 1.0),
     )
+    advices = {"no": (FUSED, SMALLER), "tight": (FUSED,)}.get(kind, ())
     return Answer(
+        advices=tuple(advice(moves, device) for moves in advices if device is not None),
+        download=Download("owner/sample-7b", 13_476_831_232, present=kind == "busy"),
         model=MODEL,
         parameters=6_738_415_616,
         active_parameters=6_738_415_616,

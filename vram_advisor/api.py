@@ -12,7 +12,7 @@ from vram_advisor.advice.options import lacks_bf16, named_quantization, plans, r
 from vram_advisor.advice.remarks import assumptions, limits, option_notes, without_effect
 from vram_advisor.advice.smallest import smallest
 from vram_advisor.advice.verdict import judge
-from vram_advisor.domain.answer import Answer, AppliedCalibration, Option
+from vram_advisor.domain.answer import Answer, AppliedCalibration, Download, Option
 from vram_advisor.domain.architectures import build
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.contradictions import refuse_contradictions
@@ -29,7 +29,7 @@ from vram_advisor.memory.usable import device_from_spec
 from vram_advisor.sources import calibrations, catalog_gpus, catalog_models
 from vram_advisor.sources.calibrations import Stored, stored
 from vram_advisor.sources.catalog_gpus import find_gpu, with_spec
-from vram_advisor.sources.models import resolve_model
+from vram_advisor.sources.models import REPOSITORY, looks_like_path, resolve_model
 from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vram_advisor.advice.cards import CardRanking
     from vram_advisor.advice.choices import FittingModels
     from vram_advisor.calibration.calibrate import Calibrated
-    from vram_advisor.domain.advice import AdviceAnswer
+    from vram_advisor.domain.advice import Advice, AdviceAnswer
     from vram_advisor.domain.calibration import Calibration
     from vram_advisor.domain.imported import Exported, Imported
     from vram_advisor.domain.job import Dataset
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 WORKLOAD = tuple(field.name for field in fields(Workload))
 PLAN = tuple(field.name for field in fields(Plan))
 TRACED = "allocated bytes are those of the real training code, traced on tensors without memory"
+BEST = 2
+"""Pieces of advice at the end of a check."""
 MOST_STEPS = 10_000
 """Optimizer steps of a calibration run."""
 
@@ -106,6 +108,7 @@ def check(
     coefficients: Coefficients = NOMINAL,
     calibrated: bool = True,
     trace: bool = False,
+    advised: bool = False,
     machine: Machine | None = None,
     **choices: Any,
 ) -> Answer:
@@ -120,6 +123,7 @@ def check(
         coefficients: measured numbers; others than the nominal ones are taken as they are.
         calibrated: correct the nominal ones by what was measured on this card, or with this recipe.
         trace: run the real training code on tensors without memory, and answer by what it allocates.
+        advised: where it does not fit, or only just, look for what would make it fit.
         machine: what ``detect`` found; None: look now, where no card is named.
         choices: fields of Workload and Plan by name, instead of or on top of the values.
 
@@ -144,6 +148,7 @@ def check(
     estimates = _traced(model, workload) if trace else estimate
     applied: list[AppliedCalibration | None] = []
     options: list[Option] = []
+    candidates: list[Plan] = []
     warnings: list[str] = []
     refused: NotModelled | None = None
     for title, candidate in plans(spec, workload, plan, quantization, device):
@@ -156,6 +161,7 @@ def check(
             continue
         options.append(Option(title, value.plan, habits, value.estimate, judge(value.estimate, device)))
         applied.append(used)
+        candidates.append(candidate)
     if not options:
         assert refused is not None
         raise refused
@@ -169,19 +175,61 @@ def check(
     ]
     if plan.runtime in GGUF_RUNTIMES and recommended is None and device is not None:
         said += offloading(spec, workload, options[least], device, named_card=gpu is not None)
+    shown = least if recommended is None else recommended
+    advices: tuple[Advice, ...] = ()
+    if advised and not trace and device is not None and options[shown].verdict.outcome != "fits":
+        setting = (spec, workload, candidates[shown], options[shown].plan)
+        advices = _best_advice(*setting, device, kept, coefficients)
     return Answer(
         model=spec,
         parameters=count_parameters(spec),
         active_parameters=active_parameters(spec),
         workload=workload,
         device=device,
-        calibration=applied[least if recommended is None else recommended],
+        calibration=applied[shown],
         options=tuple(options),
         recommended=recommended,
         smallest_gpus=smallest(options) if recommended is None else (),
         assumptions=assumptions(spec, workload, options, device) + ((TRACED,) if trace else ()),
         warnings=tuple(dict.fromkeys([*said, *option_notes(options, recommended), *spec.notes])),
+        advices=advices,
+        download=_download(model, spec, options[0 if device is None else shown].plan),
     )
+
+
+def _best_advice(
+    model: ModelSpec,
+    workload: Workload,
+    asked: Plan,
+    plan: Plan,
+    device: Device,
+    kept: Stored,
+    coefficients: Coefficients,
+) -> tuple[Advice, ...]:
+    """The two best changes to a plan that does not fit. The search is imported where one is needed."""
+    from vram_advisor.advice.advise import Desk, best_advices
+    from vram_advisor.advice.levers import Setting
+    from vram_advisor.advice.pace import Pace
+
+    def learnt(workload: Workload, plan: Plan) -> Coefficients:
+        return measured(kept, workload, plan, recipe(plan.recipe), device, coefficients)[0]
+
+    pace = Pace(device, learnt)
+    smaller = catalog_models.smaller_siblings(model.id)
+    desk = Desk(Setting(model, workload, asked, plan), device, learnt, pace.seconds, smaller, pace.speed)
+    return best_advices(desk, BEST)
+
+
+def _download(name: str | ModelSpec, model: ModelSpec, plan: Plan) -> Download | None:
+    """What has to be fetched; nothing for a model that is a file of this machine already."""
+    known = catalog_models.model_id(name if isinstance(name, str) else model.id)
+    if known is None and not (isinstance(name, str) and REPOSITORY.fullmatch(name) and not looks_like_path(name)):
+        return None
+    if model.stored_tensors:
+        return None
+    from vram_advisor.advice.download import download_of
+
+    return download_of(model, catalog_models.entries()[known][0].hf_repo if known else str(name), plan)
 
 
 def advise(

@@ -20,18 +20,27 @@ def test_the_verdict_names_what_fits_and_what_does_not() -> None:
 
 
 def test_the_next_step_is_the_option_that_sets_it_apart() -> None:
-    assert words.next_steps(answer("fits")) == ["Run Q8: --quantization int8"]
+    assert words.next_steps(answer("fits"))[0] == "Run Q8: --quantization int8"
 
 
 def test_one_option_needs_no_next_step() -> None:
     one = replace(answer("fits"), options=answer("fits").options[1:2], recommended=0)
-    assert words.next_steps(one) == []
+    assert words.next_steps(replace(one, download=None)) == []
+
+
+def test_what_has_to_be_on_disk_is_said_last() -> None:
+    fits, busy = (words.next_steps(answer(kind))[-1] for kind in ("fits", "busy"))
+    assert fits == "To be downloaded: owner/sample-7b, 13.5 GB of disk."
+    assert busy.startswith("On this machine already, whole or in part: owner/sample-7b")
 
 
 def test_tight_says_how_likely_and_how_to_need_less() -> None:
     tight = answer("tight")
     assert "72 % likely to fit" in words.verdict(tight).text
-    assert "To need less" in words.next_steps(tight)[1]
+    said = words.next_steps(tight)[1]
+    assert said.startswith("Loss fused with the output layer (Liger): fits, needs 10.67 GiB, 1.00 GiB to spare")
+    assert said.endswith("about 8 % faster (--loss liger).")
+    assert "To need less" in words.next_steps(replace(tight, advices=()))[1]
     assert words.aside(tight) == "Q4 is tight: 72 % likely to fit."
 
 
@@ -39,7 +48,7 @@ def test_where_nothing_fits_the_nearest_option_is_shown() -> None:
     nothing = answer("no")
     assert words.shown(nothing).title == "Q4"
     assert words.verdict(nothing).text.startswith("Even Q4 does not fit.")
-    assert words.next_steps(nothing)[-1].startswith("The smallest cards that would do: FP16: Card 24 GB (24.0 GiB)")
+    assert words.next_steps(nothing)[2].startswith("The smallest cards that would do: FP16: Card 24 GB (24.0 GiB)")
 
 
 def test_without_a_card_the_needs_are_said() -> None:

@@ -10,7 +10,7 @@ from local_stores import SMALL_LLAMA, small_gguf
 
 from vram_advisor.domain.gguf_file_types import file_type_of_name
 from vram_advisor.domain.local_model import BrokenModel, LocalModel
-from vram_advisor.sources import hf_cache, llama_cpp_cache, lm_studio_store
+from vram_advisor.sources import hf_cache, hub_folders, llama_cpp_cache, lm_studio_store
 from vram_advisor.sources.lm_studio_store import find_model, home_folder, models_folder
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.errors import BadInput, Missing
@@ -215,7 +215,7 @@ def test_a_link_to_what_is_gone_is_broken(tmp_path: Path) -> None:
     ],
 )
 def test_the_hub_cache_by_environment(environment: dict[str, str], folders: tuple[str, ...]) -> None:
-    assert hf_cache.cache_folders(environment) == tuple(Path(os.path.expanduser(folder)) for folder in folders)
+    assert hub_folders.cache_folders(environment) == tuple(Path(os.path.expanduser(folder)) for folder in folders)
 
 
 @pytest.mark.parametrize(

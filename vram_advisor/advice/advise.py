@@ -129,6 +129,20 @@ def advise(desk: Desk) -> AdviceAnswer:
     )
 
 
+def best_advices(desk: Desk, count: int) -> tuple[Advice, ...]:
+    """The few best changes that make it fit, without what else ``advise`` looks at.
+
+    Raises:
+        AdvisorError: the plan as asked cannot be estimated.
+    """
+    asked = desk._applied(())
+    desk.kept[()] = asked
+    levers = [*all_moves(desk.setting), *_smaller_models(desk)]
+    result = search(levers, desk.attempt, float(desk.device.free_bytes))
+    found = [each for each in result.found if each.moves][:count]
+    return tuple(_advice(desk, asked, each.moves, each.reasons) for each in found)
+
+
 def _smaller_models(desk: Desk) -> list[tuple[Move, ...]]:
     """Another model of the family, the largest first."""
     now = desk.setting.model

@@ -107,6 +107,7 @@ def check(
         plan=plan,
         calibrated=not no_calibration,
         trace=trace,
+        advised=emit is None,
     )
     progress("")
     if emit is not None:

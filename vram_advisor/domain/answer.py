@@ -12,6 +12,8 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 
 if TYPE_CHECKING:
+    from vram_advisor.domain.advice import Advice
+
     # A calibration carries its measurements, whose records nobody needs for an answer without one.
     from vram_advisor.domain.calibration import CalibrationKey, Learnt
 
@@ -61,6 +63,18 @@ class SmallestGpu:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What has to be on disk for an option to run."""
+
+    name: str
+    """Repository of the hub, or a model and the type of its file."""
+    nbytes: int | None
+    """Of the weights, which is all but a few MiB [B]; None: not known."""
+    present: bool
+    """It is on this machine already."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Answer:
     """Everything a face shows."""
@@ -77,3 +91,7 @@ class Answer:
     smallest_gpus: tuple[SmallestGpu, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    advices: tuple[Advice, ...] = ()
+    """The best changes that would make it fit, where it does not and they were asked for."""
+    download: Download | None = None
+    """For the option that is shown; None where the model is a file of this machine."""

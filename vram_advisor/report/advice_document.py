@@ -136,8 +136,8 @@ def advice_document(answer: AdviceAnswer, served: ServedResult | None = None) ->
         "plan": dict(vars(answer.asked.plan)),
         "minimum_bytes": int(answer.asked.estimate.minimum_mean),
         "verdict": _verdict(answer.asked),
-        "advices": [_advice(advice) for advice in answer.advices],
-        "front": [_advice(advice) for advice in answer.front],
+        "advices": [one_advice(advice) for advice in answer.advices],
+        "front": [one_advice(advice) for advice in answer.front],
         "bounds": [
             {"field": b.field, "asked": b.asked, "largest": b.largest, "next_step": b.next_step} for b in answer.bounds
         ],
@@ -150,7 +150,8 @@ def advice_document(answer: AdviceAnswer, served: ServedResult | None = None) ->
     }
 
 
-def _advice(advice: Advice) -> OneAdviceDocument:
+def one_advice(advice: Advice) -> OneAdviceDocument:
+    """One piece of advice as a plain dictionary."""
     return {
         "moves": [_move(move) for move in advice.moves],
         "reasons": list(advice.reasons),

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
     from vram_advisor.accuracy.metrics import Figures
     from vram_advisor.accuracy.score import Report
+    from vram_advisor.domain.advice import Advice
     from vram_advisor.domain.estimate import Component, Interval
     from vram_advisor.domain.gpu import Device, GpuSpec, Machine
     from vram_advisor.report import document_types as types
+    from vram_advisor.report.advice_document import OneAdviceDocument
     from vram_advisor.sources.catalog_models import ModelRecord
 
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
@@ -49,9 +51,24 @@ def answer_document(answer: Answer) -> types.AnswerDocument:
             }
             for gpu in answer.smallest_gpus
         ],
+        "advices": [_advice(advice) for advice in answer.advices],
+        "download": None
+        if answer.download is None
+        else {
+            "name": answer.download.name,
+            "size_bytes": answer.download.nbytes,
+            "present": answer.download.present,
+        },
         "assumptions": list(answer.assumptions),
         "warnings": list(answer.warnings),
     }
+
+
+def _advice(advice: Advice) -> OneAdviceDocument:
+    # Shapes of advice are imported where there is any.
+    from vram_advisor.report.advice_document import one_advice
+
+    return one_advice(advice)
 
 
 def machine_document(machine: Machine) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from vram_advisor.domain.answer import Kinship
 from vram_advisor.domain.estimate import Outcome, Phase
 from vram_advisor.domain.quantization import Evidence
 from vram_advisor.domain.trial import Backend
+from vram_advisor.report.advice_document import OneAdviceDocument
 
 
 class IntervalDocument(TypedDict):
@@ -213,6 +214,16 @@ class SmallestGpuDocument(TypedDict):
     probability: float
 
 
+class DownloadDocument(TypedDict):
+    """What has to be on disk."""
+
+    name: str
+    size_bytes: int | None
+    """Of the weights; null: not known."""
+    present: bool
+    """It is on this machine already."""
+
+
 class AnswerDocument(TypedDict):
     """What ``vram-advisor check --json`` prints."""
 
@@ -226,6 +237,10 @@ class AnswerDocument(TypedDict):
     recommended: int | None
     """Index in options; null where nothing fits or there is no card to compare with."""
     smallest_gpus: list[SmallestGpuDocument]
+    advices: list[OneAdviceDocument]
+    """The best changes that make it fit, where it does not."""
+    download: DownloadDocument | None
+    """Null for a model that is a file of this machine."""
     assumptions: list[str]
     warnings: list[str]
 

@@ -1,6 +1,6 @@
 """Bytes as a person reads them in a table: GiB, and smaller units only for what is too small to matter."""
 
-from vram_advisor.units.bytes import KIB, MIB, gib
+from vram_advisor.units.bytes import GB, KIB, MB, MIB, gib
 
 
 def size(nbytes: float) -> str:
@@ -17,6 +17,15 @@ def size(nbytes: float) -> str:
 def file_size(nbytes: int) -> str:
     """Size of a file: MiB up to a GiB, as people speak of adapters."""
     return gib(nbytes) if nbytes >= 2**30 else f"{nbytes / MIB:.0f} MiB"
+
+
+def disk(nbytes: int) -> str:
+    """Room on a disk, in the units that disks are sold by and hubs show.
+
+    >>> disk(13_476_831_232), disk(267_000_000)
+    ('13.5 GB', '267 MB')
+    """
+    return f"{nbytes / GB:.1f} GB" if nbytes >= GB else f"{nbytes / MB:.0f} MB"
 
 
 def percent(share: float, digits: int = 0) -> str:

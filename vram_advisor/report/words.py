@@ -6,16 +6,22 @@ Plain text without colour or layout, so that every face says the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.answer import Answer, Download, Option
 from vram_advisor.domain.estimate import PHASE_TITLES, Outcome
 from vram_advisor.report.levers import levers
-from vram_advisor.report.sizes import file_size, percent
+from vram_advisor.report.sizes import disk, file_size, percent
 from vram_advisor.units.bytes import gib
+
+if TYPE_CHECKING:
+    from vram_advisor.domain.advice import Advice, Change
 
 METHODS = {"inference": "inference", "lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "full": "full fine-tune"}
 CERTAIN = 0.999
 """Probabilities above this are not told apart."""
+SAME = 0.02
+"""Times that differ by less are called the same."""
 POSSIBLE = 0.01
 """Where nothing fits, probabilities from this are said."""
 
@@ -102,7 +108,8 @@ def next_steps(answer: Answer) -> list[str]:
     steps += [f"{option.title}: {option.verdict.reason}" for option in answer.options if _closable(option, answer)]
     if outcome == "unknown":
         steps.append("Name the card you think of with --gpu, such as --gpu rtx-5070.")
-    if outcome in ("tight", "spill", "no") and (found := levers(best, answer.workload)):
+    steps += [_advised(advice) for advice in answer.advices]
+    if not answer.advices and outcome in ("tight", "spill", "no") and (found := levers(best, answer.workload)):
         steps.append(f"To need less: {'; '.join(found)}.")
     if answer.smallest_gpus:
         cards = [
@@ -110,7 +117,38 @@ def next_steps(answer: Answer) -> list[str]:
             for gpu in answer.smallest_gpus
         ]
         steps.append(f"The smallest cards that would do: {'; '.join(cards)}.")
+    if answer.download is not None:
+        steps.append(_downloaded(answer.download))
     return steps
+
+
+def _advised(advice: Advice) -> str:
+    """One piece of advice in a sentence, with the options that ask for it."""
+    moves = " + ".join(move.title for move in advice.moves)
+    spare = advice.verdict.headroom_bytes or 0
+    change = advice.relative_time - 1
+    pace = "" if abs(change) < SAME else f", about {percent(abs(change))} {'slower' if change > 0 else 'faster'}"
+    asked = " ".join(_option(change) for move in advice.moves for change in move.changes)
+    return (
+        f"{moves if advice.moves[0].lever == 'model' else moves[:1].upper() + moves[1:]}: fits, needs {gib(advice.estimate.minimum_mean)}, {gib(spare)} to spare{pace}"
+        f" ({asked})."
+    )
+
+
+def _option(change: Change) -> str:
+    name = change.field.replace("_", "-")
+    if isinstance(change.after, bool):
+        return f"--{name}" if change.after else f"--no-{name}"
+    value = " ".join(map(str, change.after)) if isinstance(change.after, tuple) else change.after
+    return f"--{name} {value}"
+
+
+def _downloaded(download: Download) -> str:
+    """What has to be on disk."""
+    size = "" if download.nbytes is None else f", {disk(download.nbytes)} of disk"
+    if download.present:
+        return f"On this machine already, whole or in part: {download.name}{size}."
+    return f"To be downloaded: {download.name}{size}."
 
 
 def distinguishing(answer: Answer, option: Option) -> str:

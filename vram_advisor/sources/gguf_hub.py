@@ -14,8 +14,9 @@ from vram_advisor.sources.gguf import GgufFile, parse_gguf, read_gguf
 from vram_advisor.sources.gguf_model import gguf_model
 from vram_advisor.sources.gguf_reference import Reference
 from vram_advisor.sources.gguf_split import PART, collect, read_parts, stem_of
-from vram_advisor.sources.hf_cache import cache_folders, cached_gguf
+from vram_advisor.sources.hf_cache import cached_gguf
 from vram_advisor.sources.hub import SERVER_ERROR, TIMEOUT_S, endpoint, quiet, refusal, status, unreachable
+from vram_advisor.sources.hub_folders import cache_folders
 from vram_advisor.sources.hub_ranges import HubFile
 from vram_advisor.units.errors import BadInput, Missing
 

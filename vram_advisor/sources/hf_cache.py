@@ -13,27 +13,14 @@ from vram_advisor.domain.local_model import BrokenModel, LocalModel
 from vram_advisor.sources.answers import whole
 from vram_advisor.sources.gguf_listing import is_gguf, list_gguf, sentence, walk
 from vram_advisor.sources.gguf_split import stem_of
+from vram_advisor.sources.hub_folders import PREFIX
 from vram_advisor.sources.huggingface import CONFIG, MAX_CONFIG_BYTES
 from vram_advisor.sources.json_files import read_bytes, read_object
 from vram_advisor.units.errors import BadInput
 
-PREFIX = "models--"
 DEPTH = 3
 """Folders inside a snapshot: a quantization of many parts has one of its own."""
 LONGEST_REF = 256
-
-
-def cache_folders(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """The cache that is in use, and that of llama.cpp where it is another; they need not exist."""
-    found = []
-    if stated := environment.get("LLAMA_CACHE"):
-        found.append(Path(stated))
-    for variable, below in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
-        if stated := environment.get(variable):
-            found.append(Path(os.path.expanduser(stated), below))
-            return tuple(found)
-    base = environment.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return (*found, Path(base, "huggingface", "hub"))
 
 
 def repositories(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vram_advisor.domain.local_model import STORES, BrokenModel, LocalModel, LocalModels, Store
-from vram_advisor.sources import hf_cache, llama_cpp_cache, lm_studio_store, ollama_store
+from vram_advisor.sources import hf_cache, hub_folders, llama_cpp_cache, lm_studio_store, ollama_store
 
 Listing = Callable[[Mapping[str, str]], Iterator[LocalModel | BrokenModel]]
 
@@ -32,7 +32,7 @@ def llama_cpp(environment: Mapping[str, str]) -> Iterator[LocalModel | BrokenMod
 
 def huggingface(environment: Mapping[str, str]) -> Iterator[LocalModel | BrokenModel]:
     """The cache of Hugging Face."""
-    for folder in hf_cache.cache_folders(environment):
+    for folder in hub_folders.cache_folders(environment):
         yield from hf_cache.list_models(folder)
 
 
