@@ -64,8 +64,9 @@ def by_key(name_key: str) -> Head | None:
     return None if position is None else _head(_blocks()[position])
 
 
+@cache
 def record(head: Head) -> GpuRecord:
-    """The whole card.
+    """The whole card; parsed once, as a screen that asks again with every key looks the same cards up.
 
     Raises:
         BadInput: the block is not TOML, or a field is unknown, missing or of the wrong kind.
@@ -95,6 +96,7 @@ def _index() -> dict[str, int]:
     }
 
 
+@cache
 def _head(block: str) -> Head:
     match = _HEAD.match(block)
     if match is None:

@@ -44,7 +44,7 @@ UNDO = 200
 class AskingScreen(Screen[None]):
     """Ask, verdict, memory, advice and cards."""
 
-    situation: reactive[Situation] = reactive(Situation, init=False)
+    situation: reactive[Situation] = reactive(Situation, init=False, repaint=False)
 
     @dataclass
     class MachineRead(Message):

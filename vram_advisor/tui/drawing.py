@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from textual.content import Content
+from textual.widgets import Static
 
 from vram_advisor.report.layout import NBSP, Line
 from vram_advisor.report.look import ASCII, PARTS, Look
@@ -47,6 +48,13 @@ def content(spans: Line, look: Look) -> Content:
 def contents(lines: Iterable[Line], look: Look) -> Content:
     """Several lines, one below the other."""
     return Content("\n").join([content(spans, look) for spans in lines])
+
+
+def put(widget: Static, text: Content) -> None:
+    """Show a text; the screen is laid out again only where its lines are more or fewer than before."""
+    before = widget.content
+    lines = before.plain.count("\n") if isinstance(before, Content) and before else -1
+    widget.update(text, layout=not text or text.plain.count("\n") != lines)
 
 
 def plainly(text: str, look: Look) -> str:

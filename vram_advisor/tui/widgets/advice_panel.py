@@ -15,7 +15,7 @@ from vram_advisor.report.advising import FIELD_TITLES, SAME
 from vram_advisor.report.layout import Line, line, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.sizes import percent
-from vram_advisor.tui.drawing import MARKS, contents, cut, difference, number
+from vram_advisor.tui.drawing import MARKS, contents, cut, difference, number, put
 from vram_advisor.tui.widgets.rows import Row, Rows
 
 NUMBERS = 8 + 8 + 4
@@ -130,7 +130,7 @@ class AdvicePanel(Vertical):
             else:
                 lines += wrapped(line("Nothing that is known here makes it fit this card.", "warning"), width)
             lines.append(_reach(self._answer))
-        self.query_one("#price", Static).update(contents(lines, self.look))
+        put(self.query_one("#price", Static), contents(lines, self.look))
 
 
 def _price(advice: Advice) -> str:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from vram_advisor.report.fit_map import Axis, Cell
 from vram_advisor.report.layout import Line, Span
 from vram_advisor.report.look import Look
-from vram_advisor.tui.drawing import LETTERS, contents, number
+from vram_advisor.tui.drawing import LETTERS, contents, number, put
 from vram_advisor.tui.knobs import shown
 
 CELL = 10
@@ -132,7 +132,7 @@ Each cell is a whole answer for its length and batch (at inference: context and 
             spans += [self._cell(i, j) for j in shown_columns]
             lines.append(tuple(spans))
         lines += [(), LEGEND]
-        self.update(contents(lines, self.look))
+        put(self, contents(lines, self.look))
 
     def _cell(self, row: int, column: int) -> Span:
         cell = self._cells.get((row, column))

@@ -9,7 +9,7 @@ from textual.widgets import Static
 from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, Machine
 from vram_advisor.report.layout import Line, Span, length, line, wrapped
 from vram_advisor.report.look import Look
-from vram_advisor.tui.drawing import contents, number, sparkline
+from vram_advisor.tui.drawing import contents, number, put, sparkline
 
 HISTORY = 16
 """Readings that the line shows."""
@@ -82,7 +82,7 @@ the processes that hold memory. Nothing is ever changed on a card.
             "Live" if len(gpus) != 1 else f"Live · {gpus[0].name}".replace("·", "·" if self.look.unicode else "-")
         )
         self.border_subtitle = "" if not gpus else "read every second"
-        self.update(contents(lines, self.look))
+        put(self, contents(lines, self.look))
 
     def _gpu(self, gpu: GpuSnapshot, width: int, *, several: bool) -> list[Line]:
         used = None if gpu.free_bytes is None else gpu.total_bytes - gpu.free_bytes

@@ -14,7 +14,7 @@ from vram_advisor.report.layout import Line, line, plain, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.table import options_table
 from vram_advisor.report.words import details, next_steps
-from vram_advisor.tui.drawing import contents, cut
+from vram_advisor.tui.drawing import contents, cut, put
 from vram_advisor.tui.widgets.breakdown import Breakdown
 from vram_advisor.tui.widgets.fit_map import FitMap
 from vram_advisor.tui.widgets.phases import Phases
@@ -68,7 +68,7 @@ class Numbers(VerticalScroll, can_focus=True):
             lines += wrapped(line(sentence), width)
         for sentence in (*answer.assumptions, *answer.warnings):
             lines += wrapped(line(f"- {sentence}", "warning" if sentence in answer.warnings else "dim"), width, 2)
-        self.query_one(Static).update(contents(lines, self.look))
+        put(self.query_one(Static), contents(lines, self.look))
 
 
 class MemoryPanel(Vertical):
@@ -81,6 +81,8 @@ class MemoryPanel(Vertical):
         self.look = look
         self.view = "where"
         self._sentence = ""
+        self._answer: Answer | None = None
+        self._pinned: Answer | None = None
 
     def compose(self) -> ComposeResult:
         """The views, and the line that explains."""
@@ -105,14 +107,20 @@ class MemoryPanel(Vertical):
         self.border_subtitle = "v next view   e why" if view == "where" else "v next view"
         if had_focus:
             self.query_one(f"#{view}").focus()
-        self.query_one(Numbers).redraw()
-        self._explain()
+        self._fill()
 
     def show(self, answer: Answer | None, pinned: Answer | None) -> None:
-        """Show an answer in every view."""
-        self.query_one(Breakdown).show(answer, pinned)
-        self.query_one(Phases).show(answer)
-        self.query_one(Numbers).show(answer)
+        """Show an answer in the view that is looked at; the others follow when they are."""
+        self._answer, self._pinned = answer, pinned
+        self._fill()
+
+    def _fill(self) -> None:
+        if self.view == "where":
+            self.query_one(Breakdown).show(self._answer, self._pinned)
+        elif self.view == "when":
+            self.query_one(Phases).show(self._answer)
+        elif self.view == "numbers":
+            self.query_one(Numbers).show(self._answer)
         self._explain()
 
     def on_breakdown_pointed(self, event: Breakdown.Pointed) -> None:
@@ -139,4 +147,4 @@ class MemoryPanel(Vertical):
         if len(lines) > EXPLAINED:
             last = cut(plain(lines[EXPLAINED - 1]) + " " * width, width - 2).rstrip("… ") + " …"
             lines = [*lines[: EXPLAINED - 1], line(last, "dim")]
-        because.update(contents(lines, self.look))
+        put(because, contents(lines, self.look))

@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 from vram_advisor.report.layout import Line, Span, length
 from vram_advisor.report.look import Look
-from vram_advisor.tui.drawing import content, cut
+from vram_advisor.tui.drawing import content, cut, put
 
 NAME = "vram-advisor"
 
@@ -34,13 +34,11 @@ class TitleBar(Static):
         name: Span = (NAME, "head")
         room = width - len(NAME) - 3 - length(self._right) - 1
         if room < 12:
-            self.update(
-                content((name, ("  ", ""), (cut(self._left, max(0, width - len(NAME) - 2)), "bold")), self.look)
-            )
+            put(self, content((name, ("  ", ""), (cut(self._left, max(0, width - len(NAME) - 2)), "bold")), self.look))
             return
         asked = cut(self._left, room)
         gap = " " * (width - len(NAME) - 2 - len(asked) - length(self._right))
-        self.update(content((name, ("  ", ""), (asked, "bold"), (gap, ""), *self._right), self.look))
+        put(self, content((name, ("  ", ""), (asked, "bold"), (gap, ""), *self._right), self.look))
 
 
 class TabBar(Static):
@@ -57,4 +55,4 @@ class TabBar(Static):
             here = i == at
             spans += [(f"{i + 1} ", "key"), (f"▸{title}◂" if here else f" {title} ", "bold" if here else "dim")]
             spans.append(("   ", ""))
-        self.update(content(tuple(spans), self.look))
+        put(self, content(tuple(spans), self.look))

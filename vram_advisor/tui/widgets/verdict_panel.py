@@ -13,7 +13,7 @@ from vram_advisor.report.interval import interval_line
 from vram_advisor.report.layout import Line, Span, flow, length, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.report.words import odds, shown
-from vram_advisor.tui.drawing import MARKS, contents, difference, number
+from vram_advisor.tui.drawing import MARKS, contents, difference, number, put
 
 BADGES = {"fits": "FITS", "tight": "TIGHT", "spill": "SPILLS", "no": "NO", "unknown": "UNKNOWN"}
 TALL = 30
@@ -67,7 +67,7 @@ The bar is the card at the peak, largest part first. The line below it is the 90
             lines += self._numbers(self._answer, option, width)
             lines += self._bar(self._answer, option, width)
             lines += self._options(self._answer, width)
-        self.update(contents(lines, self.look))
+        put(self, contents(lines, self.look))
 
     def _numbers(self, answer: Answer, option: Option, width: int) -> list[Line]:
         verdict, need = option.verdict, option.estimate.peak.minimum_bytes
