@@ -6,7 +6,7 @@ Source: llama.cpp v0.5.0 ``src/models``.
 from __future__ import annotations
 
 from vram_advisor.domain.model import Block
-from vram_advisor.memory.llama_cpp.attention import gated, grouped, latent
+from vram_advisor.memory.llama_cpp.attention import gated, grouped
 from vram_advisor.memory.llama_cpp.builder import Builder, attention_inputs
 from vram_advisor.memory.llama_cpp.feed_forward import dense, mixture
 from vram_advisor.memory.llama_cpp.gemma import PerLayer, gemma4_tail, gemma_inputs, per_layer_input, record_gemma3n
