@@ -10,6 +10,7 @@ from vram_advisor.memory.llama_cpp.attention import gated, grouped
 from vram_advisor.memory.llama_cpp.builder import Builder, attention_inputs
 from vram_advisor.memory.llama_cpp.feed_forward import dense, mixture
 from vram_advisor.memory.llama_cpp.gemma import PerLayer, gemma4_tail, gemma_inputs, per_layer_input, record_gemma3n
+from vram_advisor.memory.llama_cpp.latent import latent
 from vram_advisor.memory.llama_cpp.node import HOST, Node
 from vram_advisor.memory.llama_cpp.states import delta_net, mamba2, short_convolution
 from vram_advisor.units.errors import NotModelled
