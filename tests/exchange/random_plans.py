@@ -11,6 +11,8 @@ from vram_advisor.exchange.programs import PROGRAMS
 MODELS = ("meta-llama/Llama-3.1-8B", "Qwen/Qwen2.5-7B", "mistralai/Mistral-7B-v0.1", "acme/model_1.5-x")
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 GGUF = ("q4_k_m", "q8_0", "iq4_xs", "fp16", "q6_k")
+TIED = ("google/", "Qwen/Qwen2-")
+"""Models whose output layer is the embedding, which torchtune gives no adapter."""
 SAVED = ("embed_tokens", "lm_head")
 LISTS: dict[str, tuple[str, ...]] = {
     "target_modules": MODULES,
@@ -70,9 +72,11 @@ def _draw(row: Key | Choice | Switches, values: dict[str, Any], random: Random) 
         else:
             values[row.field] = DEFAULTS[row.field]
     elif isinstance(row, Choice):
-        values.update(zip(row.fields, random.choice(row.rows).meant, strict=True))
+        values.update(zip(row.fields, random.choice([r for r in row.rows if not r.read_only]).meant, strict=True))
     else:
         chosen = [switch for switch in row.switches if random.random() < 0.6] or [row.switches[0]]
+        if str(values.get("model")).startswith(TIED):
+            chosen = [switch for switch in chosen if switch.modules != ("lm_head",)] or [row.switches[0]]
         modules = tuple(module for switch in chosen for module in switch.modules)
         values[row.field] = (row.whole_name,) if modules == row.whole else modules
 

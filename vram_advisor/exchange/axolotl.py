@@ -59,14 +59,18 @@ LOSS: tuple[Row, ...] = (
     Row((None, None, True), ("chunked",)),
 )
 PADDING: tuple[Row, ...] = (
-    Row((True, UNSET), ("none", "equal")),
-    Row((None, UNSET), ("padded", "varied")),
-    Row((None, True), ("padded", "equal")),
-    Row((True, False), ("none", "varied")),
-    Row((True, True), ("none", "equal")),
-    Row((None, False), ("padded", "varied")),
+    Row((None, True, UNSET), ("sft", "none", "equal")),
+    Row((None, None, UNSET), ("sft", "padded", "varied")),
+    Row((None, None, True), ("sft", "padded", "equal")),
+    Row((None, True, False), ("sft", "none", "varied")),
+    Row((None, True, True), ("sft", "none", "equal")),
+    Row((None, None, False), ("sft", "padded", "varied")),
+    *(Row((name, None, UNSET), (name, "padded", "varied")) for name in ("dpo", "orpo")),
+    Row(("kto", None, UNSET), ("kto", "padded", "varied"), {"remove_unused_columns": False}),
+    *(Row((name, None, False), (name, "padded", "varied")) for name in ("dpo", "orpo", "kto")),
+    Row(("ipo", None, UNSET), ("dpo", "padded", "varied")),
 )
-"""sample_packing, pad_to_sequence_len."""
+"""rl, sample_packing, pad_to_sequence_len; preferences are never packed."""
 _RESHARD = "fsdp_config.reshard_after_forward"
 FSDP: tuple[Row, ...] = (
     Row((2, True, None), ("fsdp_full", "none")),
@@ -199,22 +203,12 @@ PROGRAM = Program(
             defaults={NESTED: UNSET, "bf16": "auto"},
             methods=TRAINING,
         ),
-        Choice(
-            keys=("rl",),
-            fields=("objective",),
-            rows=(
-                Row((None,), ("sft",)),
-                *(Row((name,), (name,)) for name in ("dpo", "orpo", "kto")),
-                Row(("ipo",), ("dpo",)),
-            ),
-            methods=TRAINING,
-        ),
         Key(key="sequence_len", field="sequence_length", default=512, methods=TRAINING),
         Key(key="micro_batch_size", field="micro_batch_size", default=1, methods=TRAINING),
         Key(key="gradient_accumulation_steps", field="gradient_accumulation_steps", default=1, methods=TRAINING),
         Choice(
-            keys=("sample_packing", "pad_to_sequence_len"),
-            fields=("padding", "lengths"),
+            keys=("rl", "sample_packing", "pad_to_sequence_len"),
+            fields=("objective", "padding", "lengths"),
             rows=PADDING,
             defaults={"pad_to_sequence_len": UNSET},
             methods=TRAINING,
@@ -229,7 +223,10 @@ PROGRAM = Program(
             keys=("optimizer",),
             fields=("optimizer",),
             rows=trainer.optimizers(
-                ("muon", "muon"), ("ao_adamw_8bit", "adamw_torch_8bit"), ("ao_adamw_4bit", "adamw_torch_4bit")
+                ("muon", "muon"),
+                ("ao_adamw_8bit", "adamw_torch_8bit"),
+                ("ao_adamw_4bit", "adamw_torch_4bit"),
+                linear="all_linear",
             ),
             defaults={"optimizer": "adamw_torch_fused"},
             methods=TRAINING,

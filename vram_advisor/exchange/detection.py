@@ -34,11 +34,12 @@ def document_of(text: str, where: str, wanted: Program | None) -> tuple[Program,
     """
     if command := command_of(text):
         return command_document(text, where, command, wanted)
-    if (wanted is None and MODELFILE.match(text)) or (wanted and wanted.syntax == "modelfile"):
+    python = PYTHON.search(text) and not text.lstrip().startswith("{")
+    if (wanted is None and not python and MODELFILE.match(text)) or (wanted and wanted.syntax == "modelfile"):
         from vram_advisor.exchange.ollama import PROGRAM, parse_modelfile
 
         return PROGRAM, parse_modelfile(text, where)
-    if PYTHON.search(text) and (wanted is None or wanted.syntax == "python") and not text.lstrip().startswith("{"):
+    if python and (wanted is None or wanted.syntax == "python"):
         from vram_advisor.exchange.python_calls import parse_calls
 
         return PROGRAMS["unsloth"], parse_calls(text, where)

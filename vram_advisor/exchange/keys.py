@@ -74,17 +74,23 @@ class Row:
     meant: tuple[Value, ...]
     also: Mapping[str, Value] = field(default_factory=dict)
     """Keys that have to stand beside them, which say nothing more."""
+    read_only: bool = False
+    """Of another version of the program: understood, and not written."""
 
 
 UNSET = "(not set)"
 """In the column of a key: it is not there, which is not the same as false. Such a key has this as its default."""
 
 
+def _beside(a: Row, b: Row) -> Row:
+    return Row(a.written + b.written, a.meant + b.meant, {**a.also, **b.also}, a.read_only or b.read_only)
+
+
 def combined(*tables: tuple[Row, ...]) -> tuple[Row, ...]:
     """All combinations of the rows of several tables, side by side."""
     made: tuple[Row, ...] = (Row((), ()),)
     for rows in tables:
-        made = tuple(Row(a.written + b.written, a.meant + b.meant, {**a.also, **b.also}) for a in made for b in rows)
+        made = tuple(_beside(a, b) for a in made for b in rows)
     return made
 
 

@@ -5,6 +5,8 @@ Batches are given as a total over devices and accumulation; the file of a full f
 
 from __future__ import annotations
 
+import re
+
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.keys import (
     ADAPTERS,
@@ -71,6 +73,10 @@ def _whole(value: object, key: str) -> int:
 def _prepare(document: Document) -> Prepared:
     values = dict(document)
     adapter = any(key.startswith("lora_") for key in values) or values.get("quantize") is not None
+    model = values.get("checkpoint_dir")
+    if isinstance(model, str) and re.fullmatch(r"checkpoints/[^/]+/[^/]+/?", model):
+        # litgpt download puts a repository there
+        values["checkpoint_dir"] = model.removeprefix("checkpoints/").rstrip("/")
     values[COMMAND] = "lora" if adapter else "full"
     micro = _whole(values.get(MICRO, 1), MICRO)
     devices = values.get("devices", 1)

@@ -153,7 +153,7 @@ def prepare(document: Document) -> Prepared:
         if "--model" not in values and isinstance(values.get(key), str):
             values["--model"], origin["--model"] = values[key], key
     if isinstance(values.get("--model"), str):
-        values["--model"], quantization = split_quantization(values["--model"])
+        _, quantization = split_quantization(values["--model"])
         if quantization:
             values["--quantization"] = quantization
             origin["--quantization"] = origin.get("--model", "--model")
@@ -180,7 +180,7 @@ def finish(document: Document, workload: Workload, plan: Plan) -> Document:
     made.pop("--sequences", None)
     gpus = made.pop(GPUS, None)
     made[CONTEXT] = workload.context_length * workload.num_sequences
-    model = str(made.pop("--model", "model.gguf"))
+    model, _ = split_quantization(str(made.pop("--model", "model.gguf")))
     tag = TAG.get(str(quantization).lower())
     if "/" in model and not model.endswith(".gguf") and not model.startswith((".", "/", "~")):
         named = {"--hf-repo": f"{model}:{tag}" if tag else model}

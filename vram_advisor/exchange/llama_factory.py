@@ -84,7 +84,7 @@ CHECKPOINTING: tuple[Row, ...] = (
 )
 """disable_gradient_checkpointing, use_unsloth_gc, use_reentrant_gc (model/model_utils/checkpointing.py)."""
 OPTIMIZERS: tuple[Row, ...] = (
-    *(Row((*row.written, None, None), row.meant, row.also) for row in trainer.optimizers() if not str(row.written[0]).startswith(trainer.PROJECTED)),
+    *(Row((*row.written, None, None), row.meant, row.also, row.read_only) for row in trainer.optimizers() if not str(row.written[0]).startswith(trainer.PROJECTED)),
     Row(("adamw_torch_fused", True, None), ("adam_mini",)),
     Row(("adamw_torch_fused", None, True), ("muon",)),
     Row(("adamw_torch", True, None), ("adam_mini",)),

@@ -58,7 +58,8 @@ def _prepare(document: Document) -> Prepared:
     model = str(values.get("from", ""))
     if model.startswith(("hf.co/", "huggingface.co/")):
         model = model.partition("/")[2]
-        values["from"], quantization = split_quantization(model)
+        values["from"] = model
+        _, quantization = split_quantization(model)
         if quantization:
             values["(quantization)"], origin["(quantization)"] = quantization, "from"
     elif not model.startswith((".", "/", "~")) and not model.lower().endswith((".gguf", ".safetensors")):
@@ -77,7 +78,7 @@ def _prepare(document: Document) -> Prepared:
 def _finish(document: Document, workload: Workload, plan: Plan) -> Document:
     made = dict(document)
     quantization = made.pop("(quantization)", None)
-    model = str(made.get("from", "model.gguf"))
+    model, _ = split_quantization(str(made.get("from", "model.gguf")))
     tag = TAG.get(str(quantization).lower())
     if model.startswith(LIBRARY):
         made["from"] = model.removeprefix(LIBRARY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.keys import (
     ADAPTERS,
@@ -17,6 +19,7 @@ from vram_advisor.exchange.keys import (
     Switches,
     names,
 )
+from vram_advisor.units.errors import BadInput
 
 BUILDERS: tuple[tuple[str, str], ...] = (
     ("meta-llama/Llama-3.1-8B", "llama3_1.{}llama3_1_8b"),
@@ -57,12 +60,10 @@ BUILDERS: tuple[tuple[str, str], ...] = (
     ("Qwen/Qwen2.5-72B-Instruct", "qwen2_5.{}qwen2_5_72b_instruct"),
 )
 """Models and their builders in torchtune.models; a builder of all sizes of one architecture serves its fine-tunes too."""
-QUANTISED = names(
-    """
-    llama2 llama3 llama3_1 llama3_2 llama3_3 mistral gemma gemma2 phi3 phi4 code_llama2
-    """
-)
-"""Families with a builder for an NF4 base."""
+UNQUANTISED = frozenset({"qwen2", "qwen2_5"})
+"""Families without a builder for an NF4 base."""
+PLAIN_OUTPUT = ("gemma.", "gemma2.", "qwen2.{}qwen2_0_5b", "qwen2.{}qwen2_1_5b")
+"""Beginnings of builders without an adapter on the output layer, which is the embedding there."""
 COMPONENT = "model._component_"
 
 
@@ -77,11 +78,11 @@ def _model_rows() -> tuple[Row, ...]:
         path = f"torchtune.models.{builder}"
         rows.append(Row((path.format(""), None, None), (model, "full", None)))
         for name, base in (("lora", None), ("qlora", "nf4_double")):
-            if base and _family(builder) not in QUANTISED:
+            if base and _family(builder) in UNQUANTISED:
                 continue
-            for dora in (None, True):
+            for dora in (None,) if "405b" in builder else (None, True):
                 rows.append(Row((path.format(f"{name}_"), dora, None), (model, "dora" if dora else name, base)))
-        for dora in (None, True):
+        for dora in (None,) if "405b" in builder else (None, True):
             method = "dora" if dora else "qlora"
             rows.append(Row((path.format("lora_"), dora, True), (model, method, "nf4_double")))
     return tuple(rows)
@@ -115,6 +116,12 @@ SWITCHES = (
     Switch("model.apply_lora_to_mlp", ("gate_proj", "up_proj", "down_proj")),
     Switch("model.apply_lora_to_output", ("lm_head",)),
 )
+BYTE_PAIRS = {
+    "phi4": ("vocab_path", "merges_path"),
+    "qwen2": ("path", "merges_file"),
+    "qwen2_5": ("path", "merges_file"),
+}
+"""Families whose tokenizer is two files, and the names of the arguments."""
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -134,9 +141,11 @@ def _head(workload: Workload, plan: Plan) -> tuple[str, ...]:
 
 def _finish(document: Document, workload: Workload, plan: Plan) -> Document:
     made = dict(document)
-    if made.get(COMPONENT) is None:
-        made["tokenizer._component_"] = "torchtune.models.llama3.llama3_tokenizer"
-    family = _family(str(made.get(COMPONENT, "torchtune.models.llama3.")).removeprefix("torchtune.models."))
+    builder = str(made.get(COMPONENT, "")).removeprefix("torchtune.models.")
+    plain = re.sub(r"\.(q?lora_)?", ".{}", builder)
+    if plain.startswith(PLAIN_OUTPUT) and made.pop("model.apply_lora_to_output", False):
+        raise BadInput(f"torchtune's {builder} has no adapter on lm_head: leave it out of --target-modules.")
+    family = _family(builder or "llama3.")
     tokenizer = {
         "llama3_1": "llama3",
         "llama3_2": "llama3",
@@ -146,7 +155,11 @@ def _finish(document: Document, workload: Workload, plan: Plan) -> Document:
     }.get(family, family)
     name = f"{tokenizer}_mini_tokenizer" if tokenizer == "phi3" else f"{tokenizer}_tokenizer"
     made["tokenizer._component_"] = f"torchtune.models.{tokenizer}.{name}"
-    made["tokenizer.path"] = "checkpoint/tokenizer.model"
+    if tokenizer in BYTE_PAIRS:
+        vocabulary, merges = BYTE_PAIRS[tokenizer]
+        made |= {f"tokenizer.{vocabulary}": "checkpoint/vocab.json", f"tokenizer.{merges}": "checkpoint/merges.txt"}
+    else:
+        made["tokenizer.path"] = "checkpoint/tokenizer.model"
     # max_seq_len stands in the tokenizer; keep its arguments together.
     return dict(sorted(made.items(), key=lambda item: item[0].partition(".")[0] == "tokenizer"))
 

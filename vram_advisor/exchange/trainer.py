@@ -16,19 +16,22 @@ OTHER_NAMES = (
     ("adamw_8bit", "adamw_bnb_8bit"),
     ("paged_adamw", "paged_adamw_32bit"),
     ("lion", "lion_32bit"),
-    ("adamw_hf", "adamw_hf"),
 )
 PROJECTED = ("galore", "apollo")
 """Beginnings of optimizers that want to know which layers they project."""
 
 
-def optimizers(*more: tuple[str, str]) -> tuple[Row, ...]:
-    """Rows of optimizers; ``more`` are those of one program: written, meant."""
+def optimizers(*more: tuple[str, str], linear: str = "all-linear") -> tuple[Row, ...]:
+    """Rows of optimizers; ``more`` are those of one program: written, meant; ``linear`` is its name for all linear layers."""
     rows = [
-        Row((name,), (name,), {"optim_target_modules": "all-linear"} if name.startswith(PROJECTED) else {})
+        Row((name,), (name,), {"optim_target_modules": linear} if name.startswith(PROJECTED) else {})
         for name in SAME_NAME
     ]
-    return (*rows, *(Row((wrote,), (meaning,)) for wrote, meaning in (*more, *OTHER_NAMES)))
+    return (
+        *rows,
+        *(Row((wrote,), (meaning,)) for wrote, meaning in (*more, *OTHER_NAMES)),
+        Row(("adamw_hf",), ("adamw_hf",), read_only=True),
+    )
 
 
 BATCH = Key(key="per_device_train_batch_size", field="micro_batch_size", default=8, methods=TRAINING)

@@ -62,7 +62,7 @@ def stored(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     made = []
     for row in rows:
         method, storage, dtype, autocast = row.meant
-        made.append(Row(row.written, (method, storage or dtype, dtype, autocast), row.also))
+        made.append(Row(row.written, (method, storage or dtype, dtype, autocast), row.also, row.read_only))
     return tuple(made)
 
 

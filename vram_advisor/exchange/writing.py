@@ -58,12 +58,13 @@ def _write_choice(program: Program, row: Choice, values: tuple[Value, ...], stat
     state.said.update(row.fields)
     if all(value is None for value in values) and not any(None in r.meant for r in row.rows):
         return
-    fitting = [r for r in row.rows if all(v is None or v == m for v, m in zip(values, r.meant, strict=True))]
+    rows = [r for r in row.rows if not r.read_only]
+    fitting = [r for r in rows if all(v is None or v == m for v, m in zip(values, r.meant, strict=True))]
     exact = [r for r in fitting if r.meant == values]
     chosen = next(iter([*exact, *fitting]), None)
     if chosen is None:
         # What is nearest keeps most of the fields; the rest is said.
-        chosen = max(row.rows, key=lambda r: _common(values, r.meant))
+        chosen = max(rows, key=lambda r: _common(values, r.meant))
         for name, value, meaning in zip(row.fields, values, chosen.meant, strict=True):
             if value is not None and value != meaning:
                 instead = "it is left out" if meaning is None else f"{shown(meaning)} is written"
