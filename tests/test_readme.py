@@ -3,12 +3,14 @@
 import os
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from vram_advisor.cli.app import COMMANDS as COMMANDS_OF_THE_PROGRAM
 from vram_advisor.cli.app import run
+from vram_advisor.domain.job import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -77,6 +79,6 @@ def _known() -> set[str]:
 
     own = {
         "model", "gpu", "gpu_index", "json", "strict", "explain", "help", "report", "backend", "compare", "trace",
-        "no_calibration",
+        "no_calibration", "for", "fit", "local", *(field.name for field in fields(Dataset)),
     }  # fmt: skip
     return {*vars(Workload()), *vars(Plan()), *own}
