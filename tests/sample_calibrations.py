@@ -14,7 +14,8 @@ from vram_advisor.units.bytes import GIB, MIB
 LEARNT = (
     Learnt(name="activation_scale", prior=1.0, prior_sd=0.06, value=1.02, sd=0.004),
     Learnt(name="cublas_workspace", prior=8_519_680.0, prior_sd=12.0 * MIB, value=9e6, sd=4e6),
-    Learnt(name="reserved_scale", prior=1.0, prior_sd=0.063, value=0.98, sd=0.02),
+    Learnt(name="slack_scale", prior=1.0, prior_sd=0.35, value=0.9, sd=0.1),
+    Learnt(name="slack_constant", prior=0.39, prior_sd=0.25, value=0.5, sd=0.08),
     Learnt(name="context_base", prior=15.0, prior_sd=55.0, value=-25.0, sd=14.0),
 )
 LLAMA_LIKE = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 4096, "vocab_size": 32000}

@@ -56,7 +56,8 @@ DONE = Calibrated(
         ),
         learnt=(
             Learnt(name="activation_scale", prior=1.0, prior_sd=0.06, value=1.021, sd=0.004),
-            Learnt(name="reserved_scale", prior=1.0, prior_sd=0.063, value=0.93, sd=0.02),
+            Learnt(name="slack_scale", prior=1.0, prior_sd=0.35, value=0.93, sd=0.1),
+            Learnt(name="slack_constant", prior=0.39, prior_sd=0.25, value=0.5, sd=0.08),
             Learnt(name="context_base", prior=15.0, prior_sd=55.0, value=-180.0, sd=20.0, bounded=True),
             Learnt(name="cublas_workspace", prior=8.0 * MIB, prior_sd=12.0 * MIB, value=9.0 * MIB, sd=2.0 * MIB),
         ),

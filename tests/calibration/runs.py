@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vram_advisor.calibration.figures import OWN_BYTES, OWN_RELATIVE, RESERVED_BYTES, STEP_SD
+from vram_advisor.calibration.figures import OWN_BYTES, OWN_RELATIVE, STEP_SD, reserved_error
 from vram_advisor.calibration.prediction import Predict, Prediction, predicting
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.plan import Plan, Workload
@@ -49,7 +49,7 @@ def closed_form(measurement: Measurement) -> Callable[[Coefficients], Prediction
         phases = {phase: resident + int(k.activation_scale.value * each * tokens) for phase, each in growing.items()}
         phases["optimizer_step"] += 160_000_000
         allocated = max(phases.values())
-        reserved = (allocated + 0.39 * GIB + 400_000 * tokens) * k.reserved_scale.value
+        reserved = allocated + k.slack_constant.value * GIB + k.slack_scale.value * 400_000 * tokens
         context = (k.context_base.value + k.context_per_sm.value * (card.sm_count or 0)) * MIB
         seconds = tokens * 1e-3 / k.throughput_efficiency.value
         return Prediction(resident, phases, allocated, int(reserved), int(context), seconds)
@@ -75,13 +75,13 @@ def measured(
         return int(nbytes * common + float(np.hypot(OWN_BYTES, OWN_RELATIVE * nbytes)) * draw())
 
     gpu = card.backend == "cuda"
-    reserved_sd = float(np.hypot(RESERVED_BYTES, 0.0305 * exact.reserved_bytes))
+    reserved_sd = reserved_error(card.backend, exact.reserved_bytes)
     return replace(
         run,
         resident_bytes=live(exact.resident_bytes),
         phase_bytes={phase: live(nbytes) for phase, nbytes in exact.phase_bytes.items()},
         allocated_bytes=live(exact.allocated_bytes),
-        reserved_bytes=int(exact.reserved_bytes + reserved_sd * draw()) if gpu else None,
+        reserved_bytes=int(exact.reserved_bytes + reserved_sd * draw()),
         context_bytes=int(exact.context_bytes + CONTEXT_RESIDUAL * MIB * draw()) if gpu else None,
         step_seconds=exact.step_seconds and exact.step_seconds * float(np.exp(STEP_SD * draw())),
     )

@@ -59,7 +59,7 @@ def errors(measurements: Sequence[Measurement], coefficients: Coefficients) -> l
     found = []
     for each in measurements:
         assert each.allocated_bytes is not None
-        predicted = predicting(each)(backend_coefficients("cpu", coefficients))
+        predicted = predicting(each)(coefficients)
         found.append(abs(predicted.allocated_bytes / each.allocated_bytes - 1))
     return found
 
@@ -69,7 +69,7 @@ def test_every_run_measures_what_was_predicted(done: Calibrated) -> None:
     """The closed form was made without these runs."""
     assert [each.outcome for each in done.calibration.measurements] == ["measured"] * 4
     assert done.notes == ()
-    assert max(errors(done.calibration.measurements, NOMINAL)) <= 0.005
+    assert max(errors(done.calibration.measurements, backend_coefficients("cpu"))) <= 0.005
 
 
 @pytest.mark.trainers
@@ -87,9 +87,9 @@ def test_what_is_believed_wrongly_is_corrected(
 ) -> None:
     """The factor on what grows with the tokens is moved by a tenth; the runs bring it back."""
     scale = replace(NOMINAL.activation_scale, value=factor)
-    wrong = replace(NOMINAL, activation_scale=scale)
+    wrong = replace(backend_coefficients("cpu"), activation_scale=scale)
     measurements = done.calibration.measurements
-    _, fit = learn(measurements, done.calibration.created, done.calibration.program, nominal=wrong)
+    _, fit = learn(measurements, done.calibration.created, done.calibration.program, believed=wrong)
     assert fit.coefficients.activation_scale.value == pytest.approx(1.0, abs=0.01)
     before, after = errors(held_back, wrong), errors(held_back, fit.coefficients)
     for bad, good in zip(before, after, strict=True):

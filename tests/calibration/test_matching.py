@@ -77,13 +77,14 @@ def test_another_recipe_on_the_card_teaches_about_the_card() -> None:
     found = carries(calibration(stack="trl"), wanted())
     assert found["context_base"].value == pytest.approx(-25.0)
     assert found["cublas_workspace"].value == pytest.approx(9e6)
-    assert found["reserved_scale"].value == pytest.approx(0.99)
-    assert "activation_scale" not in found
+    assert found["slack_constant"].value == pytest.approx(0.445), "of a pair, one alone counts half"
+    assert "activation_scale" not in found and "slack_scale" not in found
 
 
 def test_the_recipe_on_another_card_teaches_about_the_recipe() -> None:
     found = carries(calibration(gpu=OTHER_CARD), wanted())
     assert found["activation_scale"].value == pytest.approx(1.02)
+    assert found["slack_scale"].value == pytest.approx(0.95) and "slack_constant" not in found
     assert "context_base" not in found and "cublas_workspace" not in found
 
 

@@ -85,7 +85,7 @@ def test_weights_states_and_gradients_of_weights_are_not_scaled() -> None:
 @given(st.floats(0.5, 1.99), st.floats(0.5, 1.99))
 def test_every_number_grows_with_its_scale(a: float, b: float) -> None:
     low, high = sorted((a, b))
-    for name in ("activation_scale", "reserved_scale"):
+    for name in ("activation_scale", "slack_scale", "slack_constant"):
         small, large = (run(learnt(**{name: (value, 0.01)})).peak for value in (low, high))
         assert small.allocated_bytes.mid <= large.allocated_bytes.mid
         assert small.reserved_bytes.mid <= large.reserved_bytes.mid
@@ -94,7 +94,7 @@ def test_every_number_grows_with_its_scale(a: float, b: float) -> None:
 
 
 def test_reserved_is_never_below_allocated() -> None:
-    peak = run(learnt(reserved_scale=(0.5, 0.01))).peak
+    peak = run(learnt(slack_scale=(0.1, 0.01), slack_constant=(0.0, 0.01))).peak
     assert peak.reserved_bytes.mid >= peak.allocated_bytes.mid
 
 
@@ -117,10 +117,32 @@ def width(value: Estimate, number: str) -> int:
 
 @pytest.mark.parametrize("stack", ["trl", "unsloth"])
 def test_what_was_measured_narrows_the_interval(stack: str) -> None:
-    k = learnt(activation_scale=(1.001, 0.004), reserved_scale=(0.999, 0.02), context_base=(16.0, 8.0))
+    k = learnt(
+        activation_scale=(1.001, 0.004),
+        slack_scale=(0.99, 0.1),
+        slack_constant=(0.4, 0.05),
+        context_base=(16.0, 8.0),
+    )
     before, after = run(stack=stack), run(k, stack=stack)
     for number in ("allocated_bytes", "reserved_bytes", "process_bytes", "minimum_bytes"):
         assert width(after, number) < width(before, number), number
+
+
+def test_the_slack_is_a_share_of_what_comes_and_goes_and_a_constant() -> None:
+    """Reserved is allocated, a share of the humps of the step and a constant; each coefficient moves its own part."""
+    nominal = run().peak
+    slack = nominal.reserved_bytes.mid - nominal.allocated_bytes.mid
+    growing = slack - NOMINAL.slack_constant.value * GIB
+    twice = run(learnt(slack_scale=(1.5, 0.1))).peak
+    assert twice.reserved_bytes.mid - nominal.reserved_bytes.mid == pytest.approx(growing / 2, abs=2)
+    more = run(learnt(slack_constant=(0.64, 0.1))).peak
+    assert more.reserved_bytes.mid - nominal.reserved_bytes.mid == pytest.approx(0.25 * GIB, abs=2)
+
+
+def test_half_of_a_pair_that_was_learnt_leaves_the_spread_of_the_other() -> None:
+    one = run(learnt(slack_scale=(1.0, 0.02)))
+    both = run(learnt(slack_scale=(1.0, 0.02), slack_constant=(0.39, 0.02)))
+    assert width(both, "reserved_bytes") < width(one, "reserved_bytes") <= width(run(), "reserved_bytes")
 
 
 def test_a_correction_that_refutes_the_recipe_does_not_pretend_to_be_narrow() -> None:

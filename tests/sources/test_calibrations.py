@@ -48,6 +48,14 @@ def test_a_file_is_for_people_to_read() -> None:
     assert max(map(len, lines)) < 200
 
 
+def test_a_coefficient_that_is_no_more_is_left_out_and_the_others_count() -> None:
+    """Earlier versions learnt one factor on all reserved memory."""
+    document = json.loads(written(ONE))
+    earlier = {"name": "reserved_scale", "prior": 1.0, "prior_sd": 0.063, "value": 0.98, "sd": 0.02, "bounded": False}
+    document["learnt"].append(earlier)
+    assert parsed(json.dumps(document).encode(), "file") == ONE
+
+
 def test_without_a_store_there_is_nothing() -> None:
     directory = store()
     assert directory is not None and not directory.exists()

@@ -12,6 +12,7 @@ from vram_advisor import __version__
 from vram_advisor.calibration.fit import Compared
 from vram_advisor.calibration.learn import learn
 from vram_advisor.calibration.place import Place
+from vram_advisor.calibration.priors import backend_coefficients
 from vram_advisor.calibration.supervisor import Limits
 from vram_advisor.calibration.trial_run import run_trial
 from vram_advisor.calibration.worker_process import Message
@@ -87,7 +88,7 @@ def calibrate(
     if not telling:
         raise Missing(f"Nothing was measured. {measurements[-1].message if measurements else 'It was stopped.'}")
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    calibration, fit = learn(telling, created, __version__, nominal=nominal)
+    calibration, fit = learn(telling, created, __version__, believed=backend_coefficients(protocol.backend, nominal))
     hear(Progress(event="fitted", runs=len(protocol.runs)))
     notes = (*lost(measurements), *disturbed(measurements))
     return Calibrated(protocol, calibration, fit.compared, fit.coefficients, notes)

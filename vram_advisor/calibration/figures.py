@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vram_advisor.calibration.prediction import Prediction
-from vram_advisor.calibration.priors import GPUS
+from vram_advisor.calibration.priors import GPUS, SIMULATED
 from vram_advisor.domain.coefficients import NOMINAL
-from vram_advisor.domain.trial import Measurement
+from vram_advisor.domain.trial import Backend, Measurement
+from vram_advisor.memory.allocator import reserved_residual
 from vram_advisor.memory.correction import RESIDUAL
 from vram_advisor.memory.overhead import CONTEXT_RESIDUAL
 from vram_advisor.units.bytes import MIB
@@ -29,6 +30,8 @@ OWN_RELATIVE, OWN_BYTES = 0.002, 2 * MIB
 """Error of one phase beside what all phases of a run have in common: blocks that are not split, rounding [B]."""
 RESERVED_BYTES = 16 * MIB
 """Error of reserved memory that does not grow with it: segments are 2 to 20 MiB [B]."""
+SIMULATED_RELATIVE, SIMULATED_BYTES = 0.005, 6 * MIB
+"""The same of a simulated allocator, which no other program and no library disturbs: relative, and its segments [B]."""
 STEP_SD = 0.25
 """Relative error of a step's time: short steps of a few layers wait for the processor, long ones for the card."""
 
@@ -103,14 +106,19 @@ def blocks(run: int, measurement: Measurement, prediction: Prediction) -> Iterat
         found[Figure("resident", "")] = measurement.resident_bytes
     if found:
         yield allocated_block(run, found)
-    if measurement.environment.backend in GPUS and measurement.reserved_bytes:
-        common = NOMINAL.reserved_scale.sd
-        relative = math.sqrt(NOMINAL.reserved_sd.value**2 - common**2)
-        sd = math.hypot(RESERVED_BYTES, relative * measurement.reserved_bytes)
+    if measurement.environment.backend in GPUS + SIMULATED and measurement.reserved_bytes:
+        sd = reserved_error(measurement.environment.backend, measurement.reserved_bytes)
         yield single(run, "reserved", measurement.reserved_bytes, sd)
     yield from outside(run, measurement)
     if measurement.step_seconds and prediction.step_seconds:
         yield single(run, "step_seconds", math.log(measurement.step_seconds), STEP_SD)
+
+
+def reserved_error(backend: Backend, nbytes: int) -> float:
+    """Standard deviation of reserved memory around a prediction with the right coefficients [B]."""
+    if backend in SIMULATED:
+        return math.hypot(SIMULATED_BYTES, SIMULATED_RELATIVE * nbytes)
+    return math.hypot(RESERVED_BYTES, reserved_residual(NOMINAL.reserved_sd.value) * nbytes)
 
 
 def outside(run: int, measurement: Measurement) -> Iterator[Block]:

@@ -58,29 +58,31 @@ class Fit:
     compared: tuple[Compared, ...]
 
 
-def fit(measurements: Sequence[Measurement], predict: Predict = predicting, nominal: Coefficients = NOMINAL) -> Fit:
+def fit(
+    measurements: Sequence[Measurement], predict: Predict = predicting, believed: Coefficients | None = None
+) -> Fit:
     """The most probable coefficients for measurements on one device.
 
     Args:
         measurements: runs of one device; those that did not measure and that did not run out of memory say nothing.
         predict: the prediction of a run as a function of the coefficients.
-        nominal: what is believed before.
+        believed: what is believed before; None: what is believed of the backend.
 
     Raises:
         BadInput, NotModelled: a trial has no prediction.
     """
     runs = distinct(measurements)
     if not runs:
-        return Fit((), nominal, np.zeros((0, 0)), ())
+        return Fit((), believed or NOMINAL, np.zeros((0, 0)), ())
     environment = measurements[runs[0]].environment
-    base = backend_coefficients(environment.backend, nominal)
+    base = believed or backend_coefficients(environment.backend)
     posterior = Posterior(base, [(run, predict(measurements[run])) for run in runs])
     before = posterior.predictions(base)
     compared = [block for run in runs for block in blocks(run, measurements[run], before[run])]
-    believed = [p for p in priors(environment, base) if posterior.matters(p, compared, before)]
-    if not believed:
-        return Fit((), nominal, np.zeros((0, 0)), tuple(table(compared, before, before, {})))
-    posterior = replace(posterior, believed=tuple(believed), compared=tuple(compared))
+    moving = [p for p in priors(environment, base) if posterior.matters(p, compared, before)]
+    if not moving:
+        return Fit((), believed or NOMINAL, np.zeros((0, 0)), tuple(table(compared, before, before, {})))
+    posterior = replace(posterior, believed=tuple(moving), compared=tuple(compared))
     found = posterior.best()
     after = posterior.predictions(posterior.coefficients(found))
     covariance = np.asarray(np.linalg.inv(posterior.information(found, after)[0]), dtype=np.float64)
@@ -93,7 +95,7 @@ def fit(measurements: Sequence[Measurement], predict: Predict = predicting, nomi
             sd=min(p.value_sd(x, math.sqrt(variance)), max(p.value_sd(x, p.sd), getattr(base, p.name).sd)),
             bounded=bool(x <= p.low or x >= p.high),
         )
-        for p, x, variance in zip(believed, found.tolist(), np.diag(covariance).tolist(), strict=True)
+        for p, x, variance in zip(moving, found.tolist(), np.diag(covariance).tolist(), strict=True)
     )
     weights = {id(block): weight(block.error(after[block.run])) for block in compared}
     rows = tuple(table(compared, before, after, weights))

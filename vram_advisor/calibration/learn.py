@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vram_advisor.calibration.fit import Fit, fit
 from vram_advisor.calibration.prediction import Predict, predicting
 from vram_advisor.domain.calibration import Calibration, calibration_id, key_of
-from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.trial import Measurement
 from vram_advisor.units.errors import BadInput
 
@@ -17,7 +17,7 @@ def learn(
     created: str,
     program: str,
     predict: Predict = predicting,
-    nominal: Coefficients = NOMINAL,
+    believed: Coefficients | None = None,
 ) -> tuple[Calibration, Fit]:
     """The calibration, and the fit behind it.
 
@@ -26,7 +26,7 @@ def learn(
         created: UTC, ISO 8601 with seconds.
         program: version of this program.
         predict: the prediction of a run as a function of the coefficients.
-        nominal: what is believed before.
+        believed: what is believed before; None: what is believed of the backend.
 
     Raises:
         BadInput: there are no measurements, or they are of several devices or recipes.
@@ -36,7 +36,7 @@ def learn(
     if len(keys) != 1:
         raise BadInput(f"A calibration is of one device and one recipe; these measurements are of {len(keys)}.")
     (key,) = keys
-    found = fit(measurements, predict, nominal)
+    found = fit(measurements, predict, believed)
     return Calibration(
         id=calibration_id(key, created),
         created=created,

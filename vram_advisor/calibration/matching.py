@@ -23,25 +23,26 @@ from vram_advisor.sources.gpu_names import key as spelling
 CARRIED: dict[Kinship, dict[str, float]] = {
     "gpu and recipe": {
         "context_base": 1.0, "cublas_workspace": 1.0, "cublas_workspace_hopper": 1.0,
-        "reserved_scale": 1.0, "activation_scale": 1.0, "throughput_efficiency": 1.0,
+        "slack_scale": 1.0, "slack_constant": 1.0, "activation_scale": 1.0, "throughput_efficiency": 1.0,
     },
     "gpu": {
         "context_base": 1.0, "cublas_workspace": 1.0, "cublas_workspace_hopper": 1.0,
-        "reserved_scale": 0.5, "throughput_efficiency": 0.5,
+        "slack_constant": 0.5, "throughput_efficiency": 0.5,
     },
-    "recipe": {"activation_scale": 1.0, "reserved_scale": 0.5},
+    "recipe": {"activation_scale": 1.0, "slack_scale": 0.5},
 }  # fmt: skip
 """Correlation with what was learnt. Context and workspaces belong to a card and its driver, activations to the code that
-a recipe runs; the allocator's slack comes from both, speed is of one card with one recipe."""
+a recipe runs; of the allocator's slack the constant belongs to the process on a card and the scale to the recipe, and
+since both were learnt as a pair, either alone counts half; speed is of one card with one recipe."""
 LESS: dict[str, dict[str, float]] = {
     "torch": {
         "context_base": 0.5, "cublas_workspace": 0.5, "cublas_workspace_hopper": 0.5,
-        "reserved_scale": 0.5, "activation_scale": 0.5, "throughput_efficiency": 0.5,
+        "slack_scale": 0.5, "slack_constant": 0.5, "activation_scale": 0.5, "throughput_efficiency": 0.5,
     },
     "driver": {"context_base": 0.5},
-    "levers": {"activation_scale": 0.5, "reserved_scale": 0.5, "throughput_efficiency": 0.5},
-    "allocator": {"reserved_scale": 0.0},
-    "program": {"activation_scale": 0.5, "reserved_scale": 0.5, "throughput_efficiency": 0.5},
+    "levers": {"activation_scale": 0.5, "slack_scale": 0.5, "throughput_efficiency": 0.5},
+    "allocator": {"slack_scale": 0.0, "slack_constant": 0.0},
+    "program": {"activation_scale": 0.5, "slack_scale": 0.5, "slack_constant": 0.5, "throughput_efficiency": 0.5},
 }  # fmt: skip
 """Factors on the correlation where something differs; ``program``: the memory model itself may have changed."""
 LEVERS = ("quantization", "attn_implementation", "loss", "gradient_checkpointing", "mixed_precision", "weights_dtype")

@@ -9,10 +9,15 @@ from vram_advisor.domain.calibration import BOUNDS
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.trial import Backend, Environment
 
-FACTORS = frozenset(("activation_scale", "reserved_scale", "throughput_efficiency"))
+FACTORS = frozenset(("activation_scale", "slack_scale", "throughput_efficiency"))
 """Fitted as logarithms: half and double are equally far from one."""
 GPUS: tuple[Backend, ...] = ("cuda", "rocm")
 """Backends with PyTorch's caching allocator, a context and workspaces of a library of matrix products."""
+SIMULATED: tuple[Backend, ...] = ("cpu", "fake")
+"""Backends whose reserved memory is that of a simulated caching allocator (``caching_allocator``)."""
+SIMULATED_CONSTANT, SIMULATED_SCALE = (0.05, 0.04), (0.8, 0.3)
+"""Slack of the simulated allocator: the constant [GiB] and the factor on what grows with a step, each with its standard
+deviation. A process of a card holds more that does not grow: what libraries and the loading of a model leave cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,9 @@ def prior(name: str, coefficients: Coefficients) -> Prior:
 def backend_coefficients(backend: Backend, coefficients: Coefficients = NOMINAL) -> Coefficients:
     """Coefficients of a backend that is not CUDA.
 
-    Processors and tensors without memory have neither context nor workspaces nor an allocator that reserves; of Apple's
-    and Intel's nothing is known, and nothing of the kind is learnt. ROCm counts as CUDA until it is measured, with twice
-    the spread.
+    Processors and tensors without memory have neither context nor workspaces, and what an allocator would reserve is
+    simulated; of Apple's and Intel's nothing is known, and nothing of the kind is learnt. ROCm counts as CUDA until it is
+    measured, with twice the spread.
     """
     if backend == "cuda":
         return coefficients
@@ -57,6 +62,13 @@ def backend_coefficients(backend: Backend, coefficients: Coefficients = NOMINAL)
             k,
             context_base=replace(k.context_base, sd=2 * k.context_base.sd),
             cublas_workspace=replace(k.cublas_workspace, sd=2 * k.cublas_workspace.sd),
+        )
+    if backend in SIMULATED:
+        (constant, constant_sd), (scale, scale_sd) = SIMULATED_CONSTANT, SIMULATED_SCALE
+        k = replace(
+            k,
+            slack_constant=replace(k.slack_constant, value=constant, sd=constant_sd),
+            slack_scale=replace(k.slack_scale, value=scale, sd=scale_sd),
         )
     none = replace(k.cublas_workspace, value=0.0, sd=0.0)
     return replace(
@@ -73,7 +85,11 @@ def priors(environment: Environment, coefficients: Coefficients) -> tuple[Prior,
     names = ["activation_scale"]
     if environment.backend in GPUS:
         hopper = (environment.compute_capability or "").startswith("9.") and environment.backend == "cuda"
-        names += ["cublas_workspace_hopper" if hopper else "cublas_workspace", "reserved_scale", "context_base"]
+        names.append("cublas_workspace_hopper" if hopper else "cublas_workspace")
+    if environment.backend in GPUS + SIMULATED:
+        names += ["slack_scale", "slack_constant"]
+    if environment.backend in GPUS:
+        names.append("context_base")
     if environment.backend != "fake":
         # Tensors without memory take no time.
         names.append("throughput_efficiency")

@@ -15,8 +15,9 @@ from vram_advisor.units.bytes import GIB
 
 FIXED_SHARE = 0.01
 """Part of the allocated bytes that rounding always costs."""
-COMMON_SHARE = 0.9
-"""Most of the spread of reserved memory that one factor for a stack can explain; the rest changes with the workload."""
+COMMON_SD, COMMON_SHARE = 0.063, 0.9
+"""Relative spread of reserved memory that runs of one stack have in common, and the most of all spread that it can be;
+the rest changes with the workload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,13 @@ class Humps:
 
 @dataclass(frozen=True, slots=True)
 class Slack:
-    """Reserved minus allocated [B], and the spread of the reserved bytes."""
+    """Reserved minus allocated [B], and the relative spread of the reserved bytes that published runs leave."""
 
     nbytes: float
+    growing: float
+    """What of it ``slack_scale`` scales, scaled [B]."""
+    constant: bool
+    """Whether the rest is ``slack_constant``; expandable segments have none."""
     relative_sd: float
 
 
@@ -63,21 +68,44 @@ def causes(humps: Humps) -> dict[str, float]:
 
 
 def slack(allocated: int, humps: Humps, k: Coefficients) -> Slack:
-    """What the allocator holds beyond live tensors at the peak."""
+    """What the allocator holds beyond live tensors at the peak; at a scale of 1 that of published runs."""
+    scale = k.slack_scale.value
     if humps.expandable:
-        return Slack(allocated * k.slack_expandable.value, k.slack_expandable.sd)
-    nbytes = sum(getattr(k, name).value * size for name, size in causes(humps).items())
-    return Slack(nbytes, (k.reserved_sd_varied if humps.varied else k.reserved_sd).value)
+        nbytes = allocated * k.slack_expandable.value * scale
+        return Slack(nbytes, nbytes, False, k.slack_expandable.sd)
+    found = {
+        name: getattr(k, name).value * size * (1.0 if name == "slack_constant" else scale)
+        for name, size in causes(humps).items()
+    }
+    nbytes = sum(found.values())
+    spread = (k.reserved_sd_varied if humps.varied else k.reserved_sd).value
+    return Slack(nbytes, nbytes - found["slack_constant"], True, spread)
 
 
-def reserved_spread(found: Slack, k: Coefficients) -> float:
-    """Relative spread of reserved beside that of allocated bytes; of other options and lengths part of it stays."""
-    scale = k.reserved_scale
-    if "reserved_scale" not in k.learnt:
+def reserved_residual(relative_sd: float) -> float:
+    """What measurements of the allocator's slack leave of a relative spread of reserved bytes."""
+    return math.sqrt(relative_sd**2 - min(COMMON_SD, COMMON_SHARE * relative_sd) ** 2)
+
+
+def reserved_spread(allocated: int, found: Slack, k: Coefficients) -> float:
+    """Relative spread of reserved beside that of allocated bytes.
+
+    Learnt scale and constant count as independent, though an error of one makes up for one of the other in the runs
+    that they come from: elsewhere it does not.
+
+    Args:
+        allocated: bytes of live tensors [B].
+        found: what the allocator holds beyond them.
+        k: measured numbers.
+    """
+    if not k.learnt & {"slack_scale", "slack_constant"}:
         return found.relative_sd
-    common = min(NOMINAL.reserved_scale.sd, COMMON_SHARE * found.relative_sd)
-    residual = math.sqrt(found.relative_sd**2 - common**2)
-    return narrowed(found.relative_sd, residual, scale.sd, scale.value - 1)
+    reserved = allocated + found.nbytes
+    constant = float(GIB) if found.constant else 0.0
+    grown = found.growing / k.slack_scale.value
+    learnt = math.hypot(k.slack_scale.sd * grown, k.slack_constant.sd * constant)
+    moved = (k.slack_scale.value - 1) * grown + (k.slack_constant.value - NOMINAL.slack_constant.value) * constant
+    return narrowed(found.relative_sd, reserved_residual(found.relative_sd), learnt / reserved, moved / reserved)
 
 
 def unavoidable(humps: Humps) -> float:

@@ -34,7 +34,7 @@ CHANNELS = {
     "step_seconds": "time of a step",
 }
 """What a figure is called; those that are not bytes by themselves."""
-FACTORS = frozenset({"activation_scale", "reserved_scale", "throughput_efficiency"})
+FACTORS = frozenset({"activation_scale", "slack_scale", "throughput_efficiency"})
 BAR = 20
 """Cells of the bar of a calibration."""
 
@@ -188,6 +188,8 @@ def _learnt_row(row: Learnt) -> Sequence[Line]:
 def _coefficient(name: str, value: float, sd: float) -> str:
     if name in FACTORS:
         return f"× {value:.3f} ± {sd:.3f}"
+    if name == "slack_constant":
+        return f"{value:.3f} ± {sd:.3f} GiB"
     scale = MIB if name.startswith("cublas") else 1
     return f"{value / scale:.0f} ± {sd / scale:.0f} MiB"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vram_advisor.units.bytes import MIB
+from vram_advisor.units.bytes import GIB, MIB
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +24,8 @@ DIFFERENCES = {
 """Why less of a calibration counts."""
 NAMES = {
     "activation_scale": "activations",
-    "reserved_scale": "reserved memory",
+    "slack_scale": "allocator slack",
+    "slack_constant": "constant slack",
     "throughput_efficiency": "speed",
     "context_base": "context",
     "cublas_workspace": "workspaces",
@@ -61,6 +62,8 @@ def correction(row: Learnt) -> str:
     """One coefficient and how far it was moved."""
     if row.name == "context_base":
         return f"{NAMES[row.name]} {_signed(row.value - row.prior)} MiB"
+    if row.name == "slack_constant":
+        return f"{NAMES[row.name]} {_signed((row.value - row.prior) * GIB / MIB)} MiB"
     if row.name in ("cublas_workspace", "cublas_workspace_hopper"):
         return f"{NAMES[row.name]} {_signed((row.value - row.prior) / MIB)} MiB"
     return f"{NAMES[row.name]} ×{row.value:.3g}" if row.value < 1 else f"{NAMES[row.name]} ×{row.value:.2f}"

@@ -25,6 +25,9 @@ MOST_BYTES, MOST = 2**60, 1e12
 """No memory is larger [B], no time longer [s]."""
 ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,119}")
 CREATED = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\dZ")
+RETIRED = ("reserved_scale",)
+"""Coefficients of earlier versions that the memory model no longer has; what else a file teaches still counts. The factor
+on all reserved memory took the allocator's constant for a share."""
 LARGEST_SD = 2.5
 """Of a learnt coefficient, in standard deviations of its prior: a factor of two doubles its spread."""
 
@@ -58,7 +61,9 @@ def parsed(data: bytes, where: str) -> Calibration:
         whose = "a newer version of vram-advisor: upgrade to use it" if version > SCHEMA_VERSION else "no version of it"
         raise BadInput(f"{where} is in the format of {whose}.")
     document["learnt"] = tuple(
-        read_record(Learnt, row, f"{where}: learnt {i + 1}") for i, row in enumerate(rows(document, "learnt", where))
+        read_record(Learnt, row, f"{where}: learnt {i + 1}")
+        for i, row in enumerate(rows(document, "learnt", where))
+        if row.get("name") not in RETIRED
     )
     document["measurements"] = tuple(
         read_record(Measurement, row, f"{where}: measurement {i + 1}")
