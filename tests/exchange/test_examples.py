@@ -113,7 +113,10 @@ def test_every_key_is_used_or_listed(name: str) -> None:
 def test_the_whole_table_of_options_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     run(["check", "--config", str(EXAMPLES / "axolotl.yaml"), "--gpu", "a100-80gb", "--lora-r", "16"])
     out = " ".join(capfd.readouterr().out.split())
-    assert "adapter: qlora, load_in_4bit: true, load_in_8bit: false, bf16: auto = --method qlora --quantization nf4_double" in out
+    assert (
+        "adapter: qlora, load_in_4bit: true, load_in_8bit: false, bf16: auto = --method qlora --quantization nf4_double"
+        in out
+    )
     assert "lora_r: 32 = overridden by --lora-r 16" in out
     assert "not understood: my_own_key" in out
     assert "not in the estimate: torch_compile" in out

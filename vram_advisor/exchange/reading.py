@@ -73,6 +73,10 @@ def read(program: Program, document: Document, where: str) -> Imported:
     heavy = [key for key in left if key not in irrelevant and _below(key, program.not_modelled | program.usual)]
     weightless = [key for key in heavy if _off(given[key]) != (key in program.usual)]
     known = {*irrelevant, *heavy}
+    for key in left:
+        held = next((name for name in idle if key.startswith(f"{name}.")), None)
+        if held is not None and key not in known:
+            raise BadInput(f"{where}: {held}: a mapping should be one value.")
     return Imported(
         program=program.name,
         title=program.title,
