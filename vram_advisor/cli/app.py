@@ -41,11 +41,12 @@ COMMANDS = (
         "Run the real training code for a few steps, measure its memory, and correct the predictions for this machine.",
     ),
     ("calibrations", "calibrations:app", "List, show, remove, export and import what calibrations have taught."),
-    ("tui", "tui:tui", "Open the terminal app; `vram-advisor` alone does so in a terminal."),
+    ("tui", "tui:tui", "Open the terminal app: does it fit, why, and what next, on one screen."),
     ("serve", "serve:serve", "Show the terminal app in a browser."),
     ("gpus", "lists:gpus", "List the cards of the catalogue, or rank those that would do a job."),
     ("models", "lists:models", "List the models of the catalogue, those that fit a card, or those on this machine."),
     ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),
+    ("completion", "completion:completion", "Print a script that completes commands and options in bash, zsh or fish."),
     ("accuracy", "accuracy:accuracy", "Compare predictions with measurements, source by source."),
 )
 for command, home, summary in COMMANDS:
