@@ -6,8 +6,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 from vram_advisor.calibration.accelerator_meter import AcceleratorMeter
 from vram_advisor.calibration.meters import is_out_of_memory
+from vram_advisor.calibration.tracker import Tracker
+from vram_advisor.calibration.tracker_meter import TrackerMeter
 
 MIB = 2**20
 
@@ -107,3 +111,17 @@ def test_lack_of_memory_is_known_by_its_type_and_its_words() -> None:
         assert is_out_of_memory(error)
     for other in (RuntimeError("shape '[1]' is invalid"), ValueError("out of memory")):
         assert not is_out_of_memory(other)
+
+
+@pytest.mark.parametrize(("setting", "reserved"), [("False", 12 * MIB), ("True", 20 * MIB)])
+def test_the_simulated_allocator_is_set_as_the_real_one(
+    setting: str, reserved: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment of its own, or a page of the one that grows."""
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", f"expandable_segments:{setting}")
+    tracker = Tracker("cpu", kernels={})
+    meter = TrackerMeter("cpu", tracker=tracker)
+    with tracker:
+        kept = torch.empty(12 * MIB, dtype=torch.uint8)
+    assert meter.reserved_bytes() == reserved
+    assert kept.nbytes == 12 * MIB

@@ -3,6 +3,7 @@
 On the processor there is no caching allocator either: what one would reserve is simulated.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -67,7 +68,9 @@ class TrackerMeter:
         """The most that the allocator held, or that a caching allocator would have held for the same storages [B]."""
         if self._reserved is not None:
             return self._most_reserved or None
-        return replay(self._tracker.events).peak_reserved_bytes
+        # The setting of the real allocator, which the supervisor makes as the plan says.
+        expandable = "expandable_segments:true" in os.environ.get("PYTORCH_ALLOC_CONF", "").lower()
+        return replay(self._tracker.events, expandable).peak_reserved_bytes
 
     def synchronise(self) -> None:
         """Wait until the device has done all that it was told."""

@@ -42,7 +42,10 @@ class Coefficients:
         1.0, 0.06, "factor on what grows with the tokens of a step", "recipes that were read in source: 3 to 8 %"
     )
     slack_scale: Coefficient = Coefficient(
-        1.0, 0.35, "factor on the slack that grows with a step", "what reserved_sd is of the slack of published runs"
+        1.0,
+        0.35,
+        "factor on the slack that grows with a step",
+        "with slack_constant: 3 to 11 % of reserved memory, source by source as wide as the errors of published runs",
     )
     throughput_efficiency: Coefficient = Coefficient(
         1.0, 0.3, "factor on the nominal speed", "published steps of one method differ by a third between machines"
@@ -57,7 +60,7 @@ class Coefficients:
     slack_varied: Coefficient = Coefficient(
         2.35, 0.0, "B per byte of logits and loss where lengths vary", f"{_SLACK}; one source only"
     )
-    slack_constant: Coefficient = Coefficient(0.39, 0.25, "GiB", f"{_SLACK}; spread: as slack_scale")
+    slack_constant: Coefficient = Coefficient(0.39, 0.25, "GiB", f"{_SLACK}; spread: as of slack_scale")
     slack_expandable: Coefficient = Coefficient(
         0.035, 0.02, "B per allocated byte with expandable segments", "published runs near the limit of a card"
     )
