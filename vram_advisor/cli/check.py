@@ -29,6 +29,11 @@ UNSET = (
     "the whole context; caches have the type of the weights."
 )
 """What happens where an option is left out that the help shows without a default."""
+PROGRAMS = (
+    "axolotl, llama-factory, trl, transformers, unsloth, torchtune, litgpt, deepspeed, accelerate, vllm, llama-server, "
+    "llama-cli, ollama, lm-studio"
+)
+"""Programs whose files are read and written; their tables are loaded only where a file is."""
 VALUES = ("quantization", "recipe", "optimizer", "attn_implementation", "loss")
 
 
@@ -60,9 +65,12 @@ def check(
             allow_leading_hyphen=True,
         ),
     ] = None,
-    config_format: Annotated[str | None, Parameter(help="Whose file it is, where its keys do not tell.")] = None,
+    config_format: Annotated[
+        str | None, Parameter(help=f"Whose file it is, where its keys do not tell: {PROGRAMS}.")
+    ] = None,
     emit: Annotated[
-        str | None, Parameter(help="Write the plan as a file or command of a program to standard output instead.")
+        str | None,
+        Parameter(help="Write the plan to standard output as a file or command of a program, of the same ones."),
     ] = None,
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
