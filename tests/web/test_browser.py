@@ -84,6 +84,16 @@ class Page:
 
         ActionChains(self.browser).send_keys(keys).perform()
 
+    def click(self, x: int, y: int) -> None:
+        """The mouse, in pixels from the corner of the page."""
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+        builder = ActionBuilder(self.browser)
+        builder.pointer_action.move_to_location(x, y).click()
+        builder.perform()
+        ActionChains(self.browser).pause(0.3).perform()
+
     def heard(self) -> str:
         """Letters that came, without what colours and places them."""
         return ESCAPES.sub("", self.browser.execute_script("return window.__heard"))
@@ -110,30 +120,27 @@ class Page:
 
 
 def test_the_way_of_a_person(browser: Any, port: int, tmp_path: Path) -> None:
-    from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
     page = Page(browser, port)
     page.wait_for("UNKNOWN")
-    # Everything in this app can be clicked: the page gets the keys from then on.
-    browser.find_element(By.CSS_SELECTOR, ".textual-terminal, #terminal, body").click()
+    page.click(500, 6)
     page.write("m")
     page.wait_for("listed")
     page.write("Llama-3.1-8B")
     page.wait_for("1 listed")
     page.write(Keys.ENTER)
     page.wait_for("llama-3.1-8b · LoRA")
-    page.write("g")
+    # The row of the card.
+    page.click(100, 48)
     page.wait_for("name or memory")
     page.write("rtx 4080 super")
     page.wait_for("1 listed")
     page.write(Keys.ENTER)
     page.wait_for("simulated")
-    page.write(Keys.ESCAPE)
-    page.write(Keys.ARROW_DOWN)
-    page.write(Keys.ARROW_DOWN)
-    page.write(Keys.ARROW_RIGHT)
-    page.wait_for("QLoRA")
+    for key in "jl":
+        page.write(key)
+    page.wait_for("· QLoRA")
     page.insist("a", "Applied")
     page.write("u")
     page.write("y")

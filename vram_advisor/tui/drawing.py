@@ -51,8 +51,10 @@ def contents(lines: Iterable[Line], look: Look) -> Content:
 
 
 def put(widget: Static, text: Content) -> None:
-    """Show a text; the screen is laid out again only where its lines are more or fewer than before."""
+    """Show a text where it is another one; the screen is laid out again only where it has more or fewer lines."""
     before = widget.content
+    if isinstance(before, Content) and before.is_same(text):
+        return
     lines = before.plain.count("\n") if isinstance(before, Content) and before else -1
     widget.update(text, layout=not text or text.plain.count("\n") != lines)
 

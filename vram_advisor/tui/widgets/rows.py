@@ -40,7 +40,7 @@ class Rows(OptionList):
     Rows {
         border: none; padding: 0; background: transparent; height: auto;
         text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1;
-        &:focus { border: none; background: transparent; }
+        &:focus { border: none; background: transparent; background-tint: $foreground 0%; }
         & > .option-list--option { padding: 0; }
         & > .option-list--option-disabled { color: $foreground; }
         & > .option-list--option-highlighted { color: $foreground; background: $foreground 7%; text-style: none; }
