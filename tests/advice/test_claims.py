@@ -44,6 +44,6 @@ def test_claims_hold_on_a_sample() -> None:
 @pytest.mark.trainers
 @pytest.mark.parametrize("method", METHODS)
 def test_claims_hold_for_every_model(method: str) -> None:
-    # Three of the twelve cards for each model, others for the next.
-    cases = [(model, GPUS[(i + step) % 12]) for i, model in enumerate(MODELS) for step in (0, 4, 8)]
-    assert sum(all_claims_hold(model, method, gpu) for model, gpu in cases) > 100
+    # One of the twelve cards for each model, another for the next and for another method.
+    cases = [(model, GPUS[(i + 5 * METHODS.index(method)) % 12]) for i, model in enumerate(MODELS)]
+    assert sum(all_claims_hold(model, method, gpu) for model, gpu in cases) > 50
