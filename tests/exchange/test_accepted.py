@@ -31,7 +31,9 @@ DEEPSPEED = "deepspeed==0.19.8"
 PROGRAMS = (
     "axolotl", "llama-factory", "trl", "transformers", "unsloth", "torchtune", "litgpt", "deepspeed", "accelerate",
 )  # fmt: skip
-RUNS_REFUSED = re.compile(r"FSDP2 does not support load_in_8bit or load_in_4bit with (dpo|orpo|kto)")
+RUNS_REFUSED = re.compile(
+    r"FSDP2 does not support load_in_8bit or load_in_4bit with (dpo|orpo|kto)|Muon optimizer is currently incompatible"
+)
 """What a program does not run at all, however it is written."""
 
 

@@ -122,6 +122,12 @@ def test_the_whole_table_of_options_is_printed(capfd: pytest.CaptureFixture[str]
     assert "not in the estimate: torch_compile" in out
 
 
+def test_beside_json_the_keys_that_are_left_are_narrated(capfd: pytest.CaptureFixture[str]) -> None:
+    run(["check", "--config", str(EXAMPLES / "axolotl.yaml"), "--gpu", "a100-80gb", "--json"])
+    err = capfd.readouterr().err
+    assert "not in the estimate: torch_compile." in err and "not understood: my_own_key." in err
+
+
 def test_an_option_overrides_the_file_even_where_it_is_the_default(capfd: pytest.CaptureFixture[str]) -> None:
     file = ["--config", str(EXAMPLES / "axolotl.yaml")]
     assert answer(capfd, [*file, "--micro-batch-size", "1"]) == answer(

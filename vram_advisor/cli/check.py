@@ -118,6 +118,11 @@ def check(
         advised=emit is None,
     )
     progress("")
+    if imported is not None and (json or emit is not None):
+        from vram_advisor.report.imported import leftovers
+
+        for sentence in leftovers(imported):
+            narrate(sentence)
     if emit is not None:
         _emitted(emit, model, answer)
     elif json:

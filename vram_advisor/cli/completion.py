@@ -11,7 +11,7 @@ from vram_advisor.cli.output import print_text
 
 
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="The shell.")], /) -> int:
-    """Print a script that completes commands and options in a shell.
+    """Print a script that completes commands and options in bash, zsh or fish.
 
     bash: vram-advisor completion bash > ~/.local/share/bash-completion/completions/vram-advisor
 

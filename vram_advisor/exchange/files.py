@@ -110,4 +110,5 @@ def _text(program: Program, document: Document, workload: Workload, plan: Plan) 
         return json.dumps(nest(document), indent=2) + "\n"
     import yaml
 
-    return head + str(yaml.safe_dump(nest(document), sort_keys=False, allow_unicode=True, width=1000))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return head + str(yaml.dump(nest(document), Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000))

@@ -42,10 +42,12 @@ class _Builder:
     """Puts a document together from events, without recursion."""
 
     def __init__(self, where: str) -> None:
+        from yaml.constructor import SafeConstructor
         from yaml.resolver import Resolver
 
         self.where = where
         self.resolver = Resolver()
+        self.constructor = SafeConstructor()
 
     def build(self, events: Any) -> Any:
         import yaml
@@ -116,6 +118,6 @@ class _Builder:
             return text
         node = yaml.ScalarNode(f"tag:yaml.org,2002:{tag}", text)
         try:
-            return yaml.constructor.SafeConstructor().construct_object(node)
+            return self.constructor.construct_object(node)
         except ValueError:
             return text

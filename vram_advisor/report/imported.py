@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from vram_advisor.domain.imported import Imported
 from vram_advisor.report.layout import BLANK, Line, indented, line, wrapped
 
+UNCOUNTED = "changes memory, but is not in the estimate"
+UNKNOWN = "not understood"
+
+
+def leftovers(imported: Imported) -> list[str]:
+    """Sentences about the keys that the estimate may lack, for where the lines are not shown."""
+    rows = ((UNCOUNTED, imported.not_modelled), (UNKNOWN, imported.unknown))
+    return [f"{imported.source}: {title}: {', '.join(keys)}." for title, keys in rows if keys]
+
 
 def imported_lines(imported: Imported, given: frozenset[str], width: int) -> Iterator[Line]:
     """The program, the keys that were used and what they mean, and the keys that were not.
@@ -19,8 +28,8 @@ def imported_lines(imported: Imported, given: frozenset[str], width: int) -> Ite
         said = ", ".join(f"{used.key}: {used.value}" for used in imported.used if used.fields == fields)
         yield from indented(wrapped(line(f"{said}{_meaning(imported, fields, given)}"), width - 2, hanging=2))
     rows = (
-        ("changes memory, but is not in the estimate", imported.not_modelled, "yellow"),
-        ("not understood", imported.unknown, "yellow"),
+        (UNCOUNTED, imported.not_modelled, "yellow"),
+        (UNKNOWN, imported.unknown, "yellow"),
         ("no effect on memory", imported.irrelevant, "dim"),
     )
     for title, keys, style in rows:
