@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("peft")
-
 from vram_advisor.calibration.phases import BACKWARD_MIDDLE, PHASES, by_phase
 from vram_advisor.calibration.training_step import Run, build
 from vram_advisor.domain.plan import Plan, Workload

@@ -13,18 +13,20 @@ from vram_advisor.domain.plan import Plan
 
 
 @contextmanager
-def fake_tensors(plan: Plan, device: str) -> Iterator[None]:
+def fake_tensors(plan: Plan, device: str, of_gpu: bool = True) -> Iterator[None]:
     """Everything that is made here has shapes and types but no memory, and libraries take it for the work of a GPU.
 
     Args:
         plan: decides which libraries are met.
         device: cuda where ``fake_cuda`` has made it usable, cpu elsewhere.
+        of_gpu: whether tensors that lie on the processor follow the rules and kernels of a GPU.
     """
     with ExitStack() as stack:
         stack.enter_context(FakeTensorMode())
         stack.enter_context(stand_ins.libraries())
-        stack.enter_context(gpu_attention())
-        if device == "cpu":
+        if of_gpu:
+            stack.enter_context(gpu_attention())
+        if of_gpu and device == "cpu":
             stack.enter_context(gpu_rules())
         if importlib.util.find_spec("bitsandbytes") is not None:
             from vram_advisor.calibration.fake_bitsandbytes import without_values
