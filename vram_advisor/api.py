@@ -735,6 +735,10 @@ def write_run(program: str, model: str | None, workload: Workload, plan: Plan) -
     """
     from vram_advisor.exchange.files import export_run
 
+    if model is not None and "/" not in model and catalog_models.model_id(model) is not None:
+        # Other programs do not know the names of the catalogue; a file in GGUF has none but its own.
+        record = catalog_models.find_record(model)
+        model = record.id if plan.runtime in GGUF_RUNTIMES else record.hf_repo
     return export_run(program, model, workload, plan)
 
 

@@ -54,7 +54,7 @@ def random_plan(name: str, seed: int) -> tuple[str | None, Workload, Plan]:
         "runtime": program.runtime,
     }
     for row in program.rows:
-        if values["method"] in row.methods:
+        if values["method"] in row.methods and not (isinstance(row, Key) and row.read_only):
             _draw(row, values, random)
     model = values.pop("model", None)
     workload = Workload(**{key: value for key, value in values.items() if key in WORKLOAD})

@@ -179,3 +179,15 @@ def test_what_cannot_be_written_is_said(capfd: pytest.CaptureFixture[str]) -> No
     run(["check", "--model", "8b", "--method", "lora", "--num-gpus", "2", "--emit", "trl", "--gpu", "a100-80gb"])
     assert "TRL takes --num-gpus 2 from elsewhere: accelerate launch --num_processes." in capfd.readouterr().err
     assert run(["check", "--model", "8b", "--method", "lora", "--emit", "vllm", "--gpu", "a100-80gb"]) == 2
+    capfd.readouterr()
+    assert run(["check", "--model", "qwen3-8b", "--method", "lora", "--emit", "torchtune", "--gpu", "a100-80gb"]) == 2
+    assert "torchtune has no model of its own for Qwen/Qwen3-8B." in capfd.readouterr().err
+    run(["check", "--model", "8b", "--method", "lora", "--lora-r", "8", "--emit", "deepspeed", "--gpu", "a100-80gb"])
+    assert "DeepSpeed leaves --quantization bf16, --lora-r 8" in capfd.readouterr().err
+
+
+def test_a_name_of_the_catalogue_is_written_as_others_know_it(capfd: pytest.CaptureFixture[str]) -> None:
+    run(["check", "--model", "8b", "--method", "lora", "--emit", "axolotl", "--gpu", "a100-80gb"])
+    assert "base_model: meta-llama/Llama-3.1-8B" in capfd.readouterr().out
+    run(["check", "--model", "8b", "--quantization", "q4_k_m", "--emit", "llama-server", "--gpu", "a100-80gb"])
+    assert "--model llama-3.1-8b-Q4_K_M.gguf" in capfd.readouterr().out

@@ -112,7 +112,7 @@ PROGRAM = Program(
             rows=SHARING,
             defaults={"distributed_type": "NO", _OPTIMIZER: "none", _PARAMETERS: "none", _RESHARD: UNSET},
         ),
-        Key(key="deepspeed_config.gradient_accumulation_steps", field="gradient_accumulation_steps"),
+        Key(key="deepspeed_config.gradient_accumulation_steps", field="gradient_accumulation_steps", read_only=True),
     ),
     auto=frozenset({"auto"}),
     irrelevant=names(

@@ -54,6 +54,8 @@ class Key:
     """Lists are one text with this between their parts."""
     words: tuple[tuple[Value, Value], ...] = ()
     """Values that the program writes in another way: written, meant."""
+    read_only: bool = False
+    """Understood, and not written."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -215,4 +217,5 @@ class Program:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the program can express."""
-        return tuple(dict.fromkeys(name for row in self.rows for name in row.fields))
+        rows = [row for row in self.rows if not (isinstance(row, Key) and row.read_only)]
+        return tuple(dict.fromkeys(name for row in rows for name in row.fields))

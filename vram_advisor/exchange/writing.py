@@ -9,6 +9,7 @@ from vram_advisor.domain.recipe import recipe
 from vram_advisor.exchange.documents import shown
 from vram_advisor.exchange.keys import DEFAULTS, UNSET, Choice, Document, Key, Program, Switches, Value
 from vram_advisor.exchange.values import field_of, written
+from vram_advisor.units.errors import BadInput
 
 WEIGHTLESS = frozenset({"lora_alpha", "use_rslora"})
 """Fields without effect on memory."""
@@ -34,7 +35,7 @@ def write(program: Program, model: str | None, workload: Workload, plan: Plan) -
     workload, plan = program.settle(workload, plan)
     state = _Writing(dict(program.constants))
     for row in program.rows:
-        if workload.method not in row.methods:
+        if workload.method not in row.methods or (isinstance(row, Key) and row.read_only):
             continue
         values = tuple(field_of(workload, plan, model, name) for name in row.fields)
         if isinstance(row, Key):
@@ -64,6 +65,8 @@ def _write_choice(program: Program, row: Choice, values: tuple[Value, ...], stat
     chosen = next(iter([*exact, *fitting]), None)
     if chosen is None:
         # What is nearest keeps most of the fields; the rest is said.
+        if "model" in row.fields and not any(values[row.fields.index("model")] in r.meant for r in rows):
+            raise BadInput(f"{program.title} has no model of its own for {values[row.fields.index('model')]}.")
         chosen = max(rows, key=lambda r: _common(values, r.meant))
         for name, value, meaning in zip(row.fields, values, chosen.meant, strict=True):
             if value is not None and value != meaning:
@@ -105,17 +108,25 @@ def _unsaid(program: Program, workload: Workload, plan: Plan, said: set[str]) ->
     idle |= WEIGHTLESS | UNSAID | said | (frozenset() if trains and workload.method != "full" else ADAPTER_FIELDS)
     habits = recipe(program.recipe or plan.recipe)
     usual: dict[str, Value] = {name: getattr(habits, name) for name in _BY_RECIPE} if trains else {}
-    lost = []
+    if not habits.autocast:
+        usual["mixed_precision"] = "none"
+    lost: list[str] = []
+    script: list[str] = []
     for record in (workload, plan):
         for name, value in vars(record).items():
             if name in idle or value is None or value in (usual.get(name), DEFAULTS[name]):
                 continue
             where = program.elsewhere.get(name)
+            if where is None and program.recipe is None and program.runtime is None:
+                script.append(f"{_option(name)} {shown(value)}")
+                continue
             lost.append(
                 f"{program.title} takes {_option(name)} {shown(value)} from elsewhere: {where}."
                 if where
                 else f"{program.title} cannot express {_option(name)} {shown(value)}: it is left out."
             )
+    if script:
+        lost.append(f"{program.title} leaves {', '.join(script)} to the training script.")
     return lost
 
 
