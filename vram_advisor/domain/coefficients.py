@@ -45,7 +45,7 @@ class Coefficients:
         1.0,
         0.35,
         "factor on the slack that grows with a step",
-        "with slack_constant: 3 to 11 % of reserved memory, source by source as wide as the errors of published runs",
+        "with slack_constant 3 to 11 % of reserved memory by source; errors of published runs: 2 to 17 %",
     )
     throughput_efficiency: Coefficient = Coefficient(
         1.0, 0.3, "factor on the nominal speed", "published steps of one method differ by a third between machines"
