@@ -23,8 +23,8 @@ def catalogue_models() -> tuple[Entry, ...]:
         Entry(
             record.id,
             record.id,
-            f"{_billions(record.parameters.total)}  {record.hf_repo}",
-            " ".join(record.aliases) + f" {record.family}",
+            f"{_billions(record.parameters.total):>8}  {record.hf_repo}",
+            f"{record.hf_repo} {record.family} {' '.join(record.aliases)}",
         )
         for record in api.list_models()
     )
@@ -35,7 +35,7 @@ def local_models() -> tuple[Entry, ...]:
     found = []
     for model in api.list_local_models().models:
         kind = " ".join(filter(None, (model.file_type, model.store)))
-        note = f"{model.size_bytes / GIB:.1f} GiB  {kind}"
+        note = f"{model.size_bytes / GIB:>5.1f} GiB  {kind}"
         found.append(Entry(model.path, model.name, note, " ".join(model.also)))
     return tuple(found)
 
@@ -52,8 +52,8 @@ def catalogue_gpus() -> tuple[Entry, ...]:
         Entry(
             gpu.id,
             gpu.name,
-            f"{gpu.vram_bytes / GIB:.0f} GiB{_speed(gpu)}  {gpu.launch_date or ''}",
-            f"{gpu.vendor} {gpu.architecture}",
+            f"{gpu.vram_bytes / GIB:>3.0f} GiB  {_speed(gpu):>10}  {(gpu.launch_date or '')[:4]}",
+            f"{gpu.vendor} {gpu.architecture} {gpu.vram_bytes / GIB:.0f} gib {gpu.vram_bytes / GIB:.0f}gb",
         )
         for gpu in _cards()
     )
@@ -95,4 +95,4 @@ def _billions(count: int) -> str:
 
 
 def _speed(gpu: GpuSpec) -> str:
-    return "" if gpu.bandwidth_gb_per_s is None else f"  {gpu.bandwidth_gb_per_s:,.0f} GB/s"
+    return "" if gpu.bandwidth_gb_per_s is None else f"{gpu.bandwidth_gb_per_s:,.0f} GB/s"

@@ -14,7 +14,7 @@ from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
-from vram_advisor.report.layout import Line, length
+from vram_advisor.report.layout import Line
 from vram_advisor.report.look import Look
 from vram_advisor.tui.drawing import content, cut
 from vram_advisor.tui.widgets.rows import Row, Rows
@@ -39,11 +39,13 @@ class Entry:
 
 
 class Choices(Rows):
-    """Entries with their notes at the right edge."""
+    """Entries with their notes beside them."""
 
     entries: Sequence[Entry] = ()
     marked: frozenset[str] = frozenset()
     own = ""
+    titles = 8
+    """Cells of the longest title."""
 
     def draw(self) -> Sequence[Row]:
         """Rows for the present width."""
@@ -54,11 +56,9 @@ class Choices(Rows):
 
     def _line(self, entry: Entry) -> Line:
         mark = ("✓ " if entry.name in self.marked else "  ") if self.marked else ""
-        note = cut(entry.note, max(0, self.room - len(mark) - min(len(entry.title), 30) - 2))
-        room = self.room - len(mark) - len(note) - 2
-        title = cut(entry.title, max(8, room))
-        left: Line = ((mark, "bold key"), (title, ""))
-        return (*left, (" " * max(2, self.room - length(left) - len(note)), ""), (note, "dim"))
+        wide = min(self.titles, max(8, (self.room - len(mark)) * 3 // 5 if entry.note else self.room))
+        note = cut(entry.note, max(0, self.room - len(mark) - wide - 2))
+        return ((mark, "bold key"), (cut(entry.title, wide).ljust(wide), ""), ("  ", ""), (note, "dim"))
 
 
 class Picker(ModalScreen[tuple[str, ...] | None]):
@@ -110,6 +110,7 @@ class Picker(ModalScreen[tuple[str, ...] | None]):
     def on_mount(self) -> None:
         """All entries, the cursor on the present one."""
         box = self.query_one("#box")
+        self.query_one(Choices).titles = max((len(entry.title) for entry in self._entries), default=8)
         box.border_title = self._title
         several = "   tab mark, enter compares" if self._several else ""
         box.border_subtitle = f"enter take   esc back{several}"
@@ -192,4 +193,4 @@ def ranked(entries: Sequence[Entry], typed: str) -> list[Entry]:
 
 
 def _text(entry: Entry) -> str:
-    return f"{entry.name} {entry.title} {entry.note} {entry.also}".lower()
+    return f"{entry.name} {entry.title} {entry.also}".lower()

@@ -114,7 +114,7 @@ class AdvicePanel(Vertical):
 
     def on_resize(self) -> None:
         """Sentences are wrapped to the width."""
-        self._price()
+        self.call_after_refresh(self._price)
 
     def _price(self) -> None:
         width = max(20, self.content_size.width - 4)

@@ -16,6 +16,7 @@ from vram_advisor.report.layout import Line, Span
 from vram_advisor.report.look import Look
 from vram_advisor.tui.drawing import LETTERS, contents, number, put
 from vram_advisor.tui.knobs import shown
+from vram_advisor.units.bytes import GIB
 
 CELL = 10
 """Cells of one column."""
@@ -95,7 +96,7 @@ Each cell is a whole answer for its length and batch (at inference: context and 
 
     def on_resize(self) -> None:
         """As many columns as there is room for."""
-        self._redraw()
+        self.call_after_refresh(self._redraw)
 
     def on_focus(self) -> None:
         """The cursor shows."""
@@ -124,7 +125,9 @@ Each cell is a whole answer for its length and batch (at inference: context and 
         shown_columns = range(self._first, min(self._first + fit, len(columns.values)))
         lines: list[Line] = [((f"{rows.title} by {columns.title}", "dim"),)]
         header: list[Span] = [(" " * margin, "")]
-        header += [(f"{shown(columns.values[j]):^{CELL}}", "bold" if j == columns.at else "dim") for j in shown_columns]
+        header += [
+            (f"{shown(columns.values[j]):>{CELL - 1}} ", "bold" if j == columns.at else "dim") for j in shown_columns
+        ]
         lines.append(tuple(header))
         for i in range(self._top, min(self._top + tall, len(rows.values))):
             label = shown(rows.values[i]).rjust(margin - 2) + "  "
@@ -138,11 +141,16 @@ Each cell is a whole answer for its length and batch (at inference: context and 
         cell = self._cells.get((row, column))
         here = (row, column) == (self._row, self._column)
         if cell is None:
-            text, style = "…", "dim"
+            text, style = f"{'…':>{CELL - 2}}", "dim"
         elif cell.outcome is None or cell.minimum_bytes is None:
-            text, style = "–", "dim"
+            text, style = f"{'–':>{CELL - 2}}", "dim"
         else:
-            text, style = f"{LETTERS[cell.outcome]} {number(cell.minimum_bytes)}", cell.outcome
+            text, style = f"{LETTERS[cell.outcome]}{_short(cell.minimum_bytes):>{CELL - 3}}", cell.outcome
         if here:
-            return f"[{text}]".center(CELL), f"{style} bold here" if self.has_focus else f"{style} bold"
-        return text.center(CELL), style
+            return f"[{text}]", f"{style} bold here" if self.has_focus else f"{style} bold"
+        return f" {text} ", style
+
+
+def _short(nbytes: int) -> str:
+    """GiB in few letters: a cell that needs thousands of them is read for its verdict."""
+    return number(nbytes) if nbytes < 1000 * GIB else f"{nbytes / GIB:.0f}"

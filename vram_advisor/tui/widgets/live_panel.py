@@ -57,7 +57,7 @@ the processes that hold memory. Nothing is ever changed on a card.
 
     def on_resize(self) -> None:
         """Lines are made for a width."""
-        self._redraw()
+        self.call_after_refresh(self._redraw)
 
     def _redraw(self) -> None:
         machine = self._machine

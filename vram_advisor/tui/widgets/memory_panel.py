@@ -74,8 +74,6 @@ class Numbers(VerticalScroll, can_focus=True):
 class MemoryPanel(Vertical):
     """One of four views of the same answer."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "screen.view", "View", show=False)]
-
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="panel")
         self.look = look
@@ -136,7 +134,7 @@ class MemoryPanel(Vertical):
 
     def on_resize(self) -> None:
         """The explanation is wrapped to the width."""
-        self._explain()
+        self.call_after_refresh(self._explain)
 
     def _explain(self) -> None:
         text = {"where": self._sentence, "when": self.query_one(Phases).sentence()}.get(self.view, "")

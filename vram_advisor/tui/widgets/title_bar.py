@@ -27,7 +27,7 @@ class TitleBar(Static):
 
     def on_resize(self) -> None:
         """The card stands at the right edge."""
-        self._redraw()
+        self.call_after_refresh(self._redraw)
 
     def _redraw(self) -> None:
         width = max(10, self.content_size.width)

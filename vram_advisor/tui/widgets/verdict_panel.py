@@ -53,7 +53,7 @@ The bar is the card at the peak, largest part first. The line below it is the 90
 
     def on_resize(self) -> None:
         """The bar is made for a width."""
-        self._redraw()
+        self.call_after_refresh(self._redraw)
 
     def _redraw(self) -> None:
         width = max(20, self.content_size.width)
