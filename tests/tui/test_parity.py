@@ -17,9 +17,7 @@ from vram_advisor.units.bytes import GIB
 
 ASKED = (
     {"method": "qlora", "quantization": "q4", "micro_batch_size": 2},
-    {"method": "lora"},
     {"method": "full"},
-    {"method": "inference", "context_length": 16384},
     {"method": "inference", "runtime": "llama.cpp", "quantization": "q4_k_m", "n_gpu_layers": 20},
     {"method": "lora", "lora_r": 64, "target_modules": ("q_proj", "v_proj"), "gradient_checkpointing": "none"},
 )

@@ -51,7 +51,7 @@ def press(app: AdvisorApp, count: int, seed: int) -> list[int]:
 
 
 def test_a_few_hundred_keys(sampled: MakeApp) -> None:
-    press(sampled("fits"), 120, seed=20261124)
+    press(sampled("fits"), 80, seed=20261124)
 
 
 @pytest.mark.terminal
