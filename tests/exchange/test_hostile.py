@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -218,3 +219,20 @@ def test_values_of_all_types_at_every_key_end_in_an_answer_or_a_sentence() -> No
                     import_run(json.dumps(document).encode(), "run", program.name)
                 except BadInput as error:
                     assert str(error).startswith("run")
+
+
+def test_damaged_examples_end_in_an_answer_or_a_sentence() -> None:
+    random, files = Random(7), [path.read_bytes() for path in (Path(__file__).parent / "examples").iterdir()]
+    pieces = (b"[", b"{", b":", b"- ", b"null", b"true", b"--8", b'"', b"'", b"\n", b"1e999", b"&a ", b"*a", b"!!int ", b"\\", b"=", b"(", b"\xff")  # fmt: skip
+    for _ in range(5000):
+        data = bytearray(random.choice(files))
+        for _ in range(random.randint(1, 8)):
+            at = random.randrange(len(data))
+            other = random.choice(files)
+            start = random.randrange(len(other))
+            change = (random.choice(pieces), b"", other[start : start + random.randint(1, 60)])
+            data[at : at + random.randint(0, 10)] = random.choice(change)
+        try:
+            import_run(bytes(data), "run")
+        except BadInput as error:
+            assert str(error).startswith("run")

@@ -91,6 +91,8 @@ def command_document(text: str, where: str, name: str, wanted: Program | None) -
         BadInput: it starts something else.
     """
     environment, words = split_environment(words_of(text, where))
+    if not words:
+        raise BadInput(f"{where}: there is no command in it.")
     return _COMMANDS[name](words, where, environment, wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ NOTHING = frozenset({"None", "null", "~", ""})
 """Texts that mean that a key is not set."""
 TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LONGEST_NUMBER = 40
+WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def is_nothing(value: object) -> bool:
@@ -41,8 +43,8 @@ def _converted(value: Any, kind: Kind, separator: str) -> Value:
     if kind == "bool":
         return value if isinstance(value, bool) else TRUTHS.get(value.lower()) if isinstance(value, str) else None
     if kind == "int":
-        if isinstance(value, str) and len(value) <= LONGEST_NUMBER and value.strip().lstrip("+-").isascii():
-            return int(value) if value.strip().lstrip("+-").isdigit() else None
+        if isinstance(value, str):
+            return int(value) if len(value) <= LONGEST_NUMBER and WHOLE.fullmatch(value.strip()) else None
         return value if isinstance(value, int) and not isinstance(value, bool) else None
     if kind == "float":
         return _number(value)

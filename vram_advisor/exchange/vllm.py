@@ -45,7 +45,13 @@ def _prepare(document: Document) -> Prepared:
     if "--model" not in values and POSITIONAL in values:
         values["--model"], origin["--model"] = values[POSITIONAL], POSITIONAL
     length = values.get(CONTEXT)
-    if isinstance(length, str) and length[:-1].isdigit() and len(length) < 12 and length[-1] in UNITS:
+    if (
+        isinstance(length, str)
+        and length.isascii()
+        and length[:-1].isdigit()
+        and len(length) < 12
+        and length[-1] in UNITS
+    ):
         values[CONTEXT] = int(length[:-1]) * UNITS[length[-1]]
     if length in ("auto", -1, "-1"):
         del values[CONTEXT]
