@@ -102,13 +102,6 @@ def flash_attn_func(
     return flash(q, k, v, dropout_p, causal, softmax_scale).transpose(1, 2)
 
 
-def _unpadded(*args: Any, **kwargs: Any) -> Any:
-    raise NotModelled(
-        "Padded sequences under flash_attention_2 cannot be traced, since how much is padding is not known without "
-        "values: use --attn-implementation sdpa."
-    )
-
-
 @contextmanager
 def gpu_attention() -> Iterator[None]:
     """Attention of torch and transformers runs by the functions above."""
@@ -119,7 +112,7 @@ def gpu_attention() -> Iterator[None]:
     from transformers.models.gptj import modeling_gptj
 
     library: Any = utils
-    functions = (flash_attn_func, _unpadded, None, _unpadded, _unpadded)
+    functions = (flash_attn_func, None, None, None, None)
     keywords = library._lazy_define_process_function(flash_attn_func)
 
     def imported(*args: Any, **kwargs: Any) -> Any:

@@ -21,7 +21,9 @@ from vram_advisor.units.errors import BadInput, Missing, NotModelled
 RECIPES = ("transformers-peft", "transformers-peft-kbit", "trl", "peft-loop")
 """Recipes whose code runs here."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-ATTENTION = {"sdpa": None, "sdpa_efficient": "sdpa", "sdpa_math": "sdpa"}
+LONGEST = 240
+"""Characters of what a library says that are shown."""
+ATTENTION: dict[str, str | None] = {"sdpa": None, "sdpa_efficient": "sdpa", "sdpa_math": "sdpa"}
 """What transformers is asked for where it differs from the plan; None: sdpa where the architecture has it, else eager."""
 
 
@@ -56,6 +58,12 @@ def check_trial(trial: Trial) -> None:
     ):
         if wanted and importlib.util.find_spec(package) is None:
             raise Missing(f"{name} needs {package}, which is not installed: pip install {package.replace('_', '-')}.")
+    unpads = workload.padding == "padded" and plan.attn_implementation == "flash_attention_2"
+    if unpads and trial.backend == "fake":
+        raise NotModelled(
+            "Padded sequences under flash_attention_2 cannot be traced: how much is padding is not known without values. "
+            "Use --attn-implementation sdpa."
+        )
     if plan.loss == "liger" and (trial.backend == "fake" or importlib.util.find_spec("liger_kernel") is None):
         raise NotModelled("--loss liger runs on a GPU with liger-kernel installed only: use --loss standard.")
 
@@ -117,18 +125,16 @@ def configuration(trial: Trial) -> Any:
 
 
 def _read(values: dict[str, Any]) -> Any:
-    from transformers import AutoConfig
+    import transformers
 
     others = dict(values)
     kind = others.pop("model_type", None)
+    if kind not in transformers.CONFIG_MAPPING:
+        raise NotModelled(f"transformers {transformers.__version__} has no code for {kind}.")
     try:
-        config: Any = AutoConfig.for_model(kind, **others)
-    except ValueError as error:
-        import transformers
-
-        raise NotModelled(f"transformers {transformers.__version__} has no code for {kind}: {error}") from None
+        config: Any = transformers.AutoConfig.for_model(kind, **others)
     except Exception as error:
-        raise BadInput(f"transformers cannot read the configuration of {kind}: {error}") from None
+        raise BadInput(f"transformers cannot read the configuration of {kind}: {_said(error)}") from None
     return config
 
 
@@ -147,7 +153,7 @@ def bare_model(trial: Trial) -> Any:
     try:
         return made.from_config(configuration(trial), dtype=DTYPES[plan.weights_dtype], attn_implementation=attention)
     except ValueError as error:
-        raise NotModelled(str(error).strip().splitlines()[0]) from None
+        raise NotModelled(_said(error)) from None
 
 
 def _base(trial: Trial, device: str) -> Any:
@@ -194,7 +200,7 @@ def _adapted(model: nn.Module, trial: Trial, recipe: Recipe) -> Any:
     try:
         adapted = get_peft_model(model, config, autocast_adapter_dtype=dtype == "fp32" or quantised)
     except ValueError as error:
-        raise BadInput(f"PEFT refuses these adapters: {error}") from None
+        raise BadInput(f"PEFT refuses these adapters: {_said(error)}") from None
     if quantised and dtype == "base":
         # trl trainer/sft_trainer.py: the magnitude of DoRA stays in 32 bits.
         assert plan.weights_dtype
@@ -202,3 +208,9 @@ def _adapted(model: nn.Module, trial: Trial, recipe: Recipe) -> Any:
             if parameter.requires_grad and "lora_magnitude_vector" not in name:
                 parameter.data = parameter.data.to(DTYPES[plan.weights_dtype])
     return adapted
+
+
+def _said(error: BaseException) -> str:
+    """What a library says, in one line of bearable length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
