@@ -79,7 +79,7 @@ def ask(
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
     where = f"{address}{path}"
-    expired = threading.Event()
+    expired, begun = threading.Event(), False
     try:
         connection.connect()
         timer = threading.Timer(PATIENCE_S, hang_up, (connection.sock, expired))
@@ -87,11 +87,14 @@ def ask(
         try:
             connection.request("GET" if body is None else "POST", f"{address.path}{path}", data, headers)
             with connection.getresponse() as answer:
+                begun = True
                 content = read_all(answer, where)
         finally:
             timer.cancel()
     except OSError as error:
-        raise Missing(f"{where} does not answer: {error.strerror or 'timed out'}") from None
+        # An answer that was hung up here may end in an error of its own.
+        if not (begun and expired.is_set()):
+            raise Missing(f"{where} does not answer: {error.strerror or 'timed out'}") from None
     except (http.client.HTTPException, ValueError):
         raise Missing(f"{where} does not answer in HTTP") from None
     finally:
