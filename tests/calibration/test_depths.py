@@ -29,6 +29,10 @@ def test_every_name_of_the_count_is_known(key: str) -> None:
     assert at_depth({key: 32}, 3) == {key: 3}
 
 
+def test_a_list_of_kinds_counts_layers_too() -> None:
+    assert two_depths({"layers_block_type": ["mamba", "attention"] * 16}) == (4, 6)
+
+
 def test_a_configuration_without_a_count_is_refused() -> None:
     with pytest.raises(BadInput, match="does not count its layers"):
         two_depths({"hidden_size": 64})

@@ -13,6 +13,8 @@ from vram_advisor.units.errors import BadInput
 
 COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_decoder_layers")
 """Keys under which configurations count their layers."""
+KINDS = ("layer_types", "layers_block_type")
+"""Keys of a kind per layer, which count layers where nothing else does."""
 PERIODS = (
     "sliding_window_pattern", "full_attention_interval", "global_attn_every_n_layers", "decoder_sparse_step",
     "moe_layer_freq", "interleave_moe_layer_step", "moe_layer_interval", "no_rope_layer_interval", "attn_layer_period",
@@ -80,6 +82,10 @@ def layer_count(config: Mapping[str, object]) -> int:
             count = values.get(key)
             if isinstance(count, int) and not isinstance(count, bool) and count > 0:
                 return count
+        for key in KINDS:
+            kinds = values.get(key)
+            if isinstance(kinds, (list, tuple)) and kinds:
+                return len(kinds)
     raise BadInput(f"The configuration does not count its layers: {', '.join(COUNTS[:3])} are looked for.")
 
 

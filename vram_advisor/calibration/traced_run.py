@@ -38,6 +38,8 @@ class Observed:
     """Alive before it [B]."""
     events: list[tuple[int, int]]
     """Allocations and frees since the model was there (``Tracker.events``)."""
+    cut_to: int | None
+    """Tokens that sequences were cut to, since the model has learned no more positions."""
 
 
 def observe(trial: Trial, device: str, from_the_start: bool = False) -> Observed:
@@ -68,7 +70,9 @@ def observe(trial: Trial, device: str, from_the_start: bool = False) -> Observed
             resident, before = tracker.live_bytes, len(tracker.windows)
             run.step(run.lengths(0), tracker)
             tracker.enter("between steps")
-        observed = Observed(tracker.moments()[before:-1], resident, tracker.events)
+        asked = trial.workload.sequence_length
+        cut = run.positions if run.positions is not None and run.positions < asked else None
+        observed = Observed(tracker.moments()[before:-1], resident, tracker.events, cut)
         del run, tracker
     gc.collect()
     return observed
@@ -107,9 +111,10 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
         times = (layers - found.short) // found.group
         first, second = runs[0].resident_bytes, runs[1].resident_bytes
         depths, resident, reserved = found.depths, first + times * (second - first), None
+        cut = runs[0].cut_to
     else:
         whole = observe(trial, usable, from_the_start=full_depth)
-        moments, depths, resident = whole.moments, (layers,), whole.resident_bytes
+        moments, depths, resident, cut = whole.moments, (layers,), whole.resident_bytes, whole.cut_to
         reserved = replay(whole.events, trial.plan.expandable_segments).peak_reserved_bytes if full_depth else None
     return Trace(
         phases=phases_of(moments),
@@ -120,8 +125,15 @@ def traced(trial: Trial, full_depth: bool = False, device: str | None = None) ->
         seconds=time.perf_counter() - began,
         host_bytes=largest_resident_bytes(),
         versions=installed(),
-        notes=(ON_PROCESSOR,) if usable == "cpu" else (),
+        notes=_notes(usable, cut),
     )
+
+
+def _notes(device: str, cut_to: int | None) -> tuple[str, ...]:
+    said = [ON_PROCESSOR] if device == "cpu" else []
+    if cut_to is not None:
+        said.append(f"The model has learned {cut_to:,} positions: longer sequences are cut.")
+    return tuple(said)
 
 
 def _at_depths(trial: Trial, kinds: list[Hashable], found: Pattern, device: str) -> list[Observed]:

@@ -111,6 +111,9 @@ def configuration(trial: Trial) -> Any:
     values: dict[str, Any] = deepcopy(trial.config)
     values.pop("auto_map", None)
     values.pop("quantization_config", None)
+    text = values.get("text_config")
+    if isinstance(text, dict) and "tie_word_embeddings" in values:
+        text.setdefault("tie_word_embeddings", values["tie_word_embeddings"])
     try:
         config = _read(values)
     except BadInput:
@@ -119,9 +122,19 @@ def configuration(trial: Trial) -> Any:
         # How rotary frequencies are stretched may be half described; their number does not depend on it.
         del values["rope_scaling"]
         config = _read(values)
-    config.get_text_config().use_cache = False
+    config = _language_part(config)
     config.use_cache = False
     return config
+
+
+def _language_part(config: Any) -> Any:
+    """The configuration that a language model is built from: of the text alone where the whole has no such class."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    text = config.get_text_config()
+    text.use_cache = False
+    whole, part = (type(each) in MODEL_FOR_CAUSAL_LM_MAPPING for each in (config, text))
+    return text if part and not whole else config
 
 
 def _read(values: dict[str, Any]) -> Any:
@@ -143,6 +156,7 @@ def bare_model(trial: Trial) -> Any:
 
     Raises:
         NotModelled: transformers has no language model or attention of this kind for the architecture.
+        Missing: its code needs a library that is not installed.
     """
     from transformers import AutoModelForCausalLM
 
@@ -154,6 +168,8 @@ def bare_model(trial: Trial) -> Any:
         return made.from_config(configuration(trial), dtype=DTYPES[plan.weights_dtype], attn_implementation=attention)
     except ValueError as error:
         raise NotModelled(_said(error)) from None
+    except ImportError as error:
+        raise Missing(_said(error)) from None
 
 
 def _base(trial: Trial, device: str) -> Any:

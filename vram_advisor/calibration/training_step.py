@@ -46,6 +46,8 @@ class Run:
         )
         self.foreach = foreach
         self.vocabulary = int(model.config.get_text_config().vocab_size)
+        self.positions = learned_positions(model)
+        """Longest sequence that a model of learned positions can take; None: any."""
         self.accepts_count = _accepts_count(model)
         half = trial.plan.mixed_precision == "fp16"
         self.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=half)
@@ -54,11 +56,14 @@ class Run:
         """Of the last pass, where the stack keeps them."""
 
     def lengths(self, step: int) -> tuple[int, ...]:
-        """Tokens of the sequences of a step, all micro batches: the dataset's in order and round again."""
+        """Tokens of the sequences of a step, all micro batches: the dataset's in order and round again, cut to what the
+        model has positions for.
+        """
         workload = self.trial.workload
         count = workload.micro_batch_size * workload.gradient_accumulation_steps
         dataset = self.trial.lengths or (workload.sequence_length,)
-        return tuple(dataset[(step * count + i) % len(dataset)] for i in range(count))
+        lengths = (dataset[(step * count + i) % len(dataset)] for i in range(count))
+        return tuple(min(length, self.positions or length) for length in lengths)
 
     def make_states(self) -> None:
         """Create the states of the optimizer as a first step would, without one."""
@@ -173,3 +178,13 @@ def _accepts_count(model: Any) -> bool:
     if said is not None:
         return bool(said)
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(base.forward).parameters.values())
+
+
+def learned_positions(model: nn.Module) -> int | None:
+    """Positions that a model has learned [tokens]; None: positions are computed."""
+    learned = any(
+        isinstance(module, nn.Embedding) and ("position" in name or name.endswith("wpe"))
+        for name, module in model.named_modules()
+    )
+    config: Any = model.config
+    return int(config.get_text_config().max_position_embeddings) if learned else None
