@@ -18,9 +18,21 @@ KEYS = (
     "e", "y", "c", "1", "2", "3", "4", "question_mark", "ctrl+p", "pageup", "pagedown", "home", "end", "backspace", "7", "x",
     "ctrl+z", "space",
 )  # fmt: skip
+OFTEN = ("escape",) * 14 + ("up", "down", "left", "right", "enter") * 3
+"""Keys that come more often: back to the main screen, and around on it."""
 SIZES = ((120, 36), (80, 24), (20, 5), (200, 60), (99, 29), (1, 1))
 RESIZED = 0.02
 """Share of resizes among keys."""
+
+
+@pytest.fixture(autouse=True)
+def never_quits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The palette can end the app, too."""
+
+    async def stay(self: AdvisorApp) -> None:
+        return
+
+    monkeypatch.setattr(AdvisorApp, "action_quit", stay)
 
 
 def press(app: AdvisorApp, count: int, seed: int) -> list[int]:
@@ -34,10 +46,11 @@ def press(app: AdvisorApp, count: int, seed: int) -> list[int]:
                 if chance.random() < RESIZED:
                     await pilot.resize_terminal(*chance.choice(SIZES))
                 else:
-                    await pilot.press(chance.choice(KEYS))
+                    await pilot.press(chance.choice(KEYS + OFTEN))
                 if i % (count // 10) == count // 10 - 1:
                     gc.collect()
                     memory.append(psutil.Process(os.getpid()).memory_info().rss)
+            assert app.is_running
             while len(app.screen_stack) > 2:
                 app.pop_screen()
                 await pilot.pause()
@@ -51,7 +64,7 @@ def press(app: AdvisorApp, count: int, seed: int) -> list[int]:
 
 
 def test_a_few_hundred_keys(sampled: MakeApp) -> None:
-    press(sampled("fits"), 80, seed=20261124)
+    press(sampled("fits"), 100, seed=20261124)
 
 
 @pytest.mark.terminal

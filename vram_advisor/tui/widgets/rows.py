@@ -107,6 +107,16 @@ class Rows(OptionList):
         super().watch_highlighted(highlighted)
         self.moved()
 
+    def action_page_up(self) -> None:
+        """A page up, where there is room for one: the library fails where there is none."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        """A page down, where there is room for one."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]
+
     def on_resize(self, event: events.Resize) -> None:
         """Lines are made for a width, and the cursor stays in sight."""
         self.redraw()
