@@ -281,7 +281,7 @@ def test_any_size_is_a_state(sampled: MakeApp) -> None:
     async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
         for size in ((20, 5), (1, 1), (79, 15), (300, 80)):
             await pilot.resize_terminal(*size)
-            await pilot.press("2", "v", "4", "e", "escape")
+            await pilot.press("1", "pagedown", "pageup", "2", "v", "4", "e", "escape")
         await pilot.resize_terminal(120, 36)
         await pilot.pause()
         assert "FITS" in screen_text(pilot.app)  # type: ignore[arg-type]
