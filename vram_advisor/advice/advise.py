@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
+from vram_advisor.advice.options import lacks_bf16
 from vram_advisor.advice.pace import CoefficientsOf, coefficients_of
 from vram_advisor.advice.reach import bound, bounds
 from vram_advisor.advice.search import Moves, Tried, quality_of, search, tier_of
@@ -104,7 +105,7 @@ def advise(desk: Desk) -> AdviceAnswer:
     setting, device = desk.setting, desk.device
     asked = desk._applied(())
     desk.kept[()] = asked
-    levers = [*all_moves(setting), *_smaller_models(desk)]
+    levers = [*_that_run(all_moves(setting), device), *_smaller_models(desk)]
     result = search(levers, desk.attempt, float(device.free_bytes))
     advices = [_advice(desk, asked, found.moves, found.reasons) for found in result.found if found.moves]
     able = {moves: tried for moves, tried in result.tried.items() if tried.probability >= FITS}
@@ -141,6 +142,14 @@ def best_advices(desk: Desk, count: int) -> tuple[Advice, ...]:
     result = search(levers, desk.attempt, float(desk.device.free_bytes))
     found = [each for each in result.found if each.moves][:count]
     return tuple(_advice(desk, asked, each.moves, each.reasons) for each in found)
+
+
+def _that_run(levers: Sequence[Moves], device: Device) -> list[Moves]:
+    """Levers without the moves that need bf16 where the card has none."""
+    if not lacks_bf16(device):
+        return list(levers)
+    kept = [tuple(m for m in moves if all(c.after != "bf16" for c in m.changes)) for moves in levers]
+    return [moves for moves in kept if moves]
 
 
 def _smaller_models(desk: Desk) -> list[tuple[Move, ...]]:
