@@ -1,9 +1,7 @@
 """The app on sample answers, with cards that a test puts in and pulls out."""
 
-from collections.abc import Callable
-
 import pytest
-from samples import NONE, NOW, Door, Kind, cards, readings, records
+from samples import NONE, NOW, Door, Kind, MakeApp, cards, readings, records
 
 from vram_advisor import api
 from vram_advisor.domain.local_model import LocalModels
@@ -13,8 +11,6 @@ from vram_advisor.hardware.reading import Reading
 from vram_advisor.tui import asking_screen, catalogue
 from vram_advisor.tui.app import AdvisorApp
 from vram_advisor.tui.situation import Situation
-
-MakeApp = Callable[..., AdvisorApp]
 
 
 @pytest.fixture(autouse=True)

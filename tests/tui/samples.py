@@ -1,6 +1,6 @@
 """What the program answers on the golden screens: fixed numbers, so that they do not move when the model of memory does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -15,8 +15,11 @@ from vram_advisor.domain.gpu import Device, GpuProcess, GpuSnapshot, GpuSpec, Ho
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.hardware.reading import Reading
 from vram_advisor.sources.catalog_models import ModelRecord, Parameters
+from vram_advisor.tui.app import AdvisorApp
 from vram_advisor.units.errors import BadInput
 
+MakeApp = Callable[..., AdvisorApp]
+"""Makes an app in some state."""
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 Kind = Literal["fits", "tight", "no", "unknown", "busy", "offload"]
 HOST = HostSnapshot("linux", "Sample processor", 8, 32 * GIB, 20 * GIB)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import MakeApp
 from golden import assert_golden
 from sample_runs import DONE, PROTOCOL
-from samples import LOST, ONE, TWO, Kind
+from samples import LOST, ONE, TWO, Kind, MakeApp
 from screen_text import screen_text, settled
 from textual.pilot import Pilot
 

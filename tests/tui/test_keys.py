@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import MakeApp
-from samples import NONE, ONE
+from samples import NONE, ONE, MakeApp
 from screen_text import screen_text, settled
 from textual.pilot import Pilot
 

@@ -6,7 +6,7 @@ import re
 import shlex
 
 import pytest
-from conftest import MakeApp
+from samples import MakeApp
 from screen_text import screen_text, settled
 from textual.pilot import Pilot
 

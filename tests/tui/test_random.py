@@ -7,7 +7,7 @@ import random
 
 import psutil
 import pytest
-from conftest import MakeApp
+from samples import MakeApp
 from screen_text import settled
 
 from vram_advisor.tui.app import AdvisorApp
