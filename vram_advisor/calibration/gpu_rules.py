@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from vram_advisor.calibration.replaced import replaced
@@ -27,19 +26,19 @@ TO_FP32 = frozenset({"softmax", "log_softmax", "sum", "prod", "cumsum", "cumprod
 """Operators that give fp32 instead."""
 
 
-class GpuAutocast(TorchFunctionMode):
-    """Autocast on the processor as it is on a GPU."""
+def with_gpu_autocast(function: Any, name: str) -> Any:
+    """A function of torch with its inputs as autocast on a GPU would have them."""
+    enabled = torch.is_autocast_enabled
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a function of torch with its inputs as a GPU would have them."""
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if torch.is_autocast_enabled("cpu"):
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if enabled("cpu"):
             if name in IN_FP32:
                 args, kwargs = tree_map(_widened, (args, kwargs))
-            elif name in TO_FP32 and kwargs.get("dtype") is None and args and _is_half(args[0]):
+            elif kwargs.get("dtype") is None and args and _is_half(args[0]):
                 kwargs = {**kwargs, "dtype": torch.float32}
-        return func(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _is_half(value: object) -> bool:
@@ -65,7 +64,10 @@ def gpu_rules() -> Iterator[None]:
         return enabled(device_type or "cpu")
 
     with ExitStack() as stack:
-        stack.enter_context(GpuAutocast())
+        for owner in (torch, torch.Tensor, functional):
+            for name in IN_FP32 | TO_FP32:
+                if hasattr(owner, name):
+                    stack.enter_context(replaced(owner, name, with_gpu_autocast(getattr(owner, name), name)))
         stack.enter_context(replaced(functional, "dropout", dropout))
         stack.enter_context(replaced(torch, "is_autocast_enabled", asked_of_the_processor))
         if importlib.util.find_spec("bitsandbytes") is not None:
