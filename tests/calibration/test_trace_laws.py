@@ -46,7 +46,7 @@ METHODS = {
         Plan(recipe="transformers-peft-kbit", quantization="nf4_double", optimizer="adamw_torch"),
     ),
     "QLoRA, 16-bit adapters": ("qlora", Plan(recipe="trl", quantization="nf4_double")),
-    "full in 16 bit": ("full", Plan(optimizer="adamw_torch")),
+    "full in 16 bit, 8-bit AdamW": ("full", Plan(optimizer="adamw_bnb_8bit")),
     "full in 32 bit": ("full", Plan(weights_dtype="fp32")),
 }
 SHAPES = ((1, 1408), (2, 896), (3, 704), (5, 320))
