@@ -9,6 +9,7 @@ import pytest
 from done import Command
 
 from vram_advisor import api
+from vram_advisor.advice.options import recommend
 from vram_advisor.cli import check as check_module
 from vram_advisor.cli.exit_codes import ExitCode, code_of
 from vram_advisor.domain.answer import Answer
@@ -25,7 +26,7 @@ def with_outcomes(answer: Answer, *outcomes: Outcome) -> Answer:
         replace(option, verdict=replace(option.verdict, outcome=outcome, probability={"fits": 1.0, "tight": 0.7}.get(outcome, 0.0)))
         for option, outcome in zip(answer.options, outcomes, strict=True)
     ]  # fmt: skip
-    return replace(answer, options=tuple(options), recommended=api.recommend(options))
+    return replace(answer, options=tuple(options), recommended=recommend(options))
 
 
 @pytest.fixture(scope="module")

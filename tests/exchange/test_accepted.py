@@ -25,7 +25,7 @@ PACKAGES = (
     "unsloth==2026.10.9",
     # what they import before they look at a file
     "omegaconf==2.3.0", "antlr4-python3-runtime==4.9.3", "jsonargparse", "lightning==2.5.6", "lightning-utilities",
-    "torchmetrics", "einops", "blobfile", "tiktoken", "sentencepiece", "addict", "hjson", "msgpack", "py-cpuinfo",
+    "torchmetrics", "einops", "blobfile", "tiktoken", "sentencepiece", "addict", "hjson", "msgpack", "py-cpuinfo", "pillow",
 )  # fmt: skip
 DEEPSPEED = "deepspeed==0.19.8"
 PROGRAMS = (

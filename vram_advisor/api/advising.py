@@ -1,0 +1,117 @@
+"""What would make it fit, and what the result needs when it is served."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from vram_advisor.advice.options import plans
+from vram_advisor.api.asking import measured, split, with_choices
+from vram_advisor.api.checking import check
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
+from vram_advisor.domain.gpu import Machine
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import recipe
+from vram_advisor.sources import catalog_models
+from vram_advisor.sources.calibrations import Stored, stored
+from vram_advisor.units.errors import BadInput, Missing
+
+if TYPE_CHECKING:
+    from vram_advisor.domain.advice import AdviceAnswer
+    from vram_advisor.domain.job import Dataset
+    from vram_advisor.domain.served import ServedResult
+
+
+def advise(
+    model: str | ModelSpec,
+    *,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    dataset: Dataset | None = None,
+    calibrated: bool = True,
+    machine: Machine | None = None,
+    **choices: Any,
+) -> AdviceAnswer:
+    """What would make it fit, and how far the card goes.
+
+    Args:
+        dataset: what a fine-tune is run on; the longest of its batches decides the length that is estimated.
+        others: as for ``check``. Without a quantization the most exact of those that ``check`` compares is what is asked.
+
+    Raises:
+        BadInput: a name, file or number cannot be used.
+        Missing: there is no card to compare with, or a library that reads the dataset is not installed.
+    """
+    from vram_advisor.advice.advise import Desk
+    from vram_advisor.advice.advise import advise as advised
+    from vram_advisor.advice.job import at_longest, planned_job, read_examples
+    from vram_advisor.advice.levers import Setting
+    from vram_advisor.advice.pace import Pace
+
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
+    examples, notes = None, tuple[str, ...]()
+    if dataset is not None and dataset.asked:
+        name = model.id if isinstance(model, ModelSpec) else model
+        examples = read_examples(dataset, name, workload)
+        workload, notes = at_longest(workload, examples)
+    answer = check(
+        model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=calibrated, machine=machine
+    )
+    device = answer.device
+    if device is None:
+        raise Missing("There is no GPU in this machine to advise on: name a card with --gpu, such as --gpu rtx-5070.")
+    asked = plans(answer.model, workload, plan, plan.quantization, device)[0][1]
+    smaller = catalog_models.smaller_siblings(answer.model.id)
+    setting = Setting(answer.model, workload, asked, answer.options[0].plan)
+    kept = stored() if calibrated else Stored()
+
+    def learnt(workload: Workload, plan: Plan) -> Coefficients:
+        return measured(kept, workload, plan, recipe(plan.recipe), device, NOMINAL)[0]
+
+    pace = Pace(device, learnt)
+    found = advised(Desk(setting, device, learnt, pace.seconds, smaller, pace.speed))
+    used = measured(kept, workload, setting.plan, recipe(asked.recipe), device, NOMINAL)[1]
+    found = replace(found, calibration=used, notes=(*found.notes, *notes, *kept.problems))
+    if examples is None or dataset is None:
+        return found
+    if found.asked.verdict.outcome != "fits" and found.advices:
+        best = found.advices[0]
+        title = " + ".join(move.title for move in best.moves)
+        job = planned_job(examples, dataset, best.model, best.workload, best.plan, title, pace)
+    else:
+        job = planned_job(examples, dataset, answer.model, workload, setting.plan, "as asked", pace)
+    if job is None:
+        unknown = f"How long it takes is not known: the catalogue lacks the rates of {device.name}."
+        return replace(found, notes=(*found.notes, unknown))
+    return replace(found, job=job)
+
+
+def serve_result(answer: AdviceAnswer, base: str) -> ServedResult:
+    """What the result of the fine-tune weighs and needs at inference, and the commands that run it.
+
+    Args:
+        answer: of ``advise``; where its plan does not fit, the first advice is what is trained.
+        base: the name that the model was asked by.
+
+    Raises:
+        BadInput: nothing is trained.
+    """
+    from vram_advisor.advice.served import served
+
+    if not answer.workload.trains:
+        raise BadInput("--method inference trains nothing that could be served: name a method, such as --method lora.")
+    fits = answer.asked.verdict.outcome == "fits" or not answer.advices
+    best = None if fits else answer.advices[0]
+    model, workload, plan, made = (
+        (answer.model, answer.workload, answer.asked.plan, answer.asked.estimate)
+        if best is None
+        else (best.model, best.workload, best.plan, best.estimate)
+    )
+    known = catalog_models.model_id(model.id)
+    if known is not None:
+        base = catalog_models.find_record(known).hf_repo
+    return served(model, base, workload, plan, made.adapter, answer.device, NOMINAL)

@@ -1,0 +1,134 @@
+"""Lists of models and cards, and which of them do a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vram_advisor.advice.options import plans
+from vram_advisor.api.asking import asked, resolve_device
+from vram_advisor.domain.coefficients import NOMINAL
+from vram_advisor.domain.gpu import GpuSpec, Machine
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.sources import catalog_gpus, catalog_models
+from vram_advisor.sources.models import resolve_model
+from vram_advisor.units.errors import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vram_advisor.advice.cards import CardRanking
+    from vram_advisor.advice.choices import FittingModels
+    from vram_advisor.domain.local_model import LocalAnswer, LocalModels
+    from vram_advisor.sources.catalog_models import ModelRecord
+
+
+def list_gpus() -> tuple[GpuSpec, ...]:
+    """All cards of the catalogue, a chip with several memory sizes once per size."""
+    return catalog_gpus.list_gpus()
+
+
+def list_models() -> tuple[ModelRecord, ...]:
+    """All models of the catalogue."""
+    return tuple(catalog_models.find_record(entry.id) for entry in catalog_models.list_models())
+
+
+def list_local_models() -> LocalModels:
+    """Models in the stores of this machine: Ollama, LM Studio, llama.cpp, Hugging Face. Never raises."""
+    from vram_advisor.sources.local_models import list_local_models as listed
+
+    return listed()
+
+
+def survey(
+    *,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    context_length: int = 4096,
+    words: Sequence[str] = (),
+    machine: Machine | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> LocalAnswer:
+    """What is on this machine: models of its stores and whether they fit, programs and what they have loaded.
+
+    Args:
+        gpu, gpu_index, machine: as for ``check``.
+        context_length: that needs and verdicts are for [tokens].
+        words: that one of the names of a model has to contain.
+        tell: called with what is being done.
+
+    Raises:
+        BadInput: no card has that name.
+        Missing: the machine has no GPU of that index.
+    """
+    from vram_advisor.advice.local_survey import survey as surveyed
+
+    Workload(context_length=context_length)
+    device = resolve_device(gpu, gpu_index, 1, machine)
+    return surveyed(device, context_length, NOMINAL, tell or (lambda text: None), words)
+
+
+def fitting(
+    *,
+    models: Sequence[str] | None = None,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    machine: Machine | None = None,
+    tell: Callable[[str], None] | None = None,
+    **choices: Any,
+) -> FittingModels:
+    """The models of the catalogue that fit a card, the largest first, each as exact as it fits.
+
+    Args:
+        models: ids of the catalogue; None: all.
+        tell: called with what is being done.
+        others: as for ``check``.
+
+    Raises:
+        BadInput: a name or number cannot be used.
+        Missing: there is no card.
+    """
+    from vram_advisor.advice.choices import fitting_models
+
+    workload, plan = asked(workload, plan, choices)
+    device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
+    if device is None:
+        raise Missing("There is no GPU in this machine to fit models to: name a card with --gpu, such as rtx-5070.")
+    return fitting_models(catalog_models.modelled(models), workload, plan, device, NOMINAL, tell or (lambda text: None))
+
+
+def rank(
+    model: str | ModelSpec,
+    *,
+    cards: Sequence[str] | None = None,
+    gpu: str | None = None,
+    gpu_index: int | None = None,
+    workload: Workload | None = None,
+    plan: Plan | None = None,
+    machine: Machine | None = None,
+    **choices: Any,
+) -> CardRanking:
+    """The cards of the catalogue by how they do a job, those first that fit and are smallest.
+
+    Args:
+        cards: ids of the catalogue; None: all.
+        gpu, gpu_index: the present card, that others are compared with; None: the one of this machine, if any.
+        others: as for ``check``; without a quantization the most exact is what is asked.
+
+    Raises:
+        BadInput: a name or number cannot be used.
+        NotModelled: the model cannot be estimated.
+        Missing: the machine has no GPU of that index.
+    """
+    from vram_advisor.advice.cards import CardRanking, rank_cards
+
+    workload, plan = asked(workload, plan, choices)
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    title, plan = plans(spec, workload, plan, plan.quantization, None)[0]
+    present = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
+    chosen = [card for card in list_gpus() if cards is None or card.id in cards]
+    found = rank_cards(spec, workload, plan, chosen, NOMINAL, present)
+    return CardRanking(spec, workload, plan, title, present, found)

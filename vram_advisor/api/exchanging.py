@@ -1,0 +1,57 @@
+"""Files and commands of other programs, read and written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.serving import GGUF_RUNTIMES
+from vram_advisor.sources import catalog_models
+from vram_advisor.sources.models import resolve_model
+
+if TYPE_CHECKING:
+    from vram_advisor.domain.imported import Exported, Imported
+
+
+def read_run(
+    file: str | Path, *, data: bytes | None = None, program: str | None = None, model: str | None = None
+) -> Imported:
+    """The run that a configuration file or command line of another program describes. Nothing of it is executed.
+
+    Args:
+        file: path of the file, or what to call it in sentences.
+        data: its content, where it does not lie at the path.
+        program: whose file it is; None: found by its keys.
+        model: taken instead of the one that the file names.
+
+    Raises:
+        BadInput: it cannot be read; the sentence names the file, the key and what was expected.
+        NotModelled: it describes a run that is not estimated.
+    """
+    from vram_advisor.exchange.files import MAX_BYTES, import_run
+    from vram_advisor.sources.json_files import expanded, read_bytes
+
+    imported = import_run(read_bytes(expanded(file), MAX_BYTES) if data is None else data, str(file), program)
+    imported = replace(imported, model=model or imported.model)
+    if imported.model_context and imported.model is not None:
+        # Such a server takes all of the context that the model was made for.
+        context = resolve_model(imported.model).max_position_embeddings or imported.workload.context_length
+        imported = replace(imported, workload=replace(imported.workload, context_length=context))
+    return imported
+
+
+def write_run(program: str, model: str | None, workload: Workload, plan: Plan) -> Exported:
+    """A configuration file or a command line of another program for a plan, and what it cannot express.
+
+    Raises:
+        BadInput: there is no such program, or it does not do what is asked.
+    """
+    from vram_advisor.exchange.files import export_run
+
+    if model is not None and "/" not in model and catalog_models.model_id(model) is not None:
+        # Other programs do not know the names of the catalogue; a file in GGUF has none but its own.
+        record = catalog_models.find_record(model)
+        model = record.id if plan.runtime in GGUF_RUNTIMES else record.hf_repo
+    return export_run(program, model, workload, plan)
