@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from vram_advisor.cli.app import run
-from vram_advisor.cli.check import PROGRAMS as NAMED
+from vram_advisor.cli.configured import PROGRAMS as NAMED
 from vram_advisor.exchange.programs import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[2]

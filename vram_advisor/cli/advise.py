@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 
 from vram_advisor import api
 from vram_advisor.cli.check import ASKED, LEVERS
+from vram_advisor.cli.configured import Config, ConfigFormat, asked, show_imported
 from vram_advisor.cli.exit_codes import ExitCode
 from vram_advisor.cli.help_columns import whole_names
 from vram_advisor.cli.output import narrate, print_json, print_lines, progress, terminal_look, terminal_width
@@ -20,8 +21,11 @@ JOB = Group("The job", sort_key=3, help_formatter=whole_names)
 def advise(
     *,
     model: Annotated[
-        str, Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name.")
-    ],
+        str | None,
+        Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name."),
+    ] = None,
+    config: Config = None,
+    config_format: ConfigFormat = None,
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
@@ -34,24 +38,28 @@ def advise(
     dataset: Annotated[Dataset | None, Parameter(name="*", group=JOB)] = None,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
+    given: Annotated[frozenset[str], Parameter(parse=False)] = frozenset(),
 ) -> int:
     """Say what would make it fit, what that costs, and how far the card goes."""
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
+    run = asked(model, config, config_format, workload, plan, given)
     if dataset is not None and dataset.dataset is not None:
         progress(f"reading {dataset.dataset} ...")
     answer = api.advise(
-        model,
+        run.model,
         gpu=gpu,
         gpu_index=gpu_index,
-        workload=workload,
-        plan=plan,
+        workload=run.workload,
+        plan=run.plan,
         dataset=dataset,
         calibrated=not no_calibration,
     )
     progress("")
-    served = api.serve_result(answer, model) if explain and answer.workload.trains else None
+    if run.imported is not None:
+        show_imported(run.imported, given, leftovers_only=json)
+    served = api.serve_result(answer, run.model) if explain and answer.workload.trains else None
     if json:
         from vram_advisor.report.advice_document import advice_document
 

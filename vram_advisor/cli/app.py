@@ -74,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
     typed = arguments
     try:
         arguments = with_settings(arguments)
-        if arguments and arguments[0] in ("check", "advise", "gpus", "models"):
+        if arguments and arguments[0] in ("check", "advise", "trace", "gpus", "models"):
             from vram_advisor.cli.whole_numbers import refuse_fractions
 
             refuse_fractions(arguments)

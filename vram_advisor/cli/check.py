@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 
 from vram_advisor import api
+from vram_advisor.cli.configured import Config, ConfigFormat, asked, show_imported, suited
 from vram_advisor.cli.exit_codes import ExitCode, code_of
 from vram_advisor.cli.help_columns import whole_names
 from vram_advisor.cli.output import (
@@ -20,7 +21,6 @@ from vram_advisor.cli.output import (
 )
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.units.errors import BadInput
 
 UNSET = (
     "Options without a default: without --quantization FP16, Q8 and Q4 of the base are compared (a full fine-tune "
@@ -29,11 +29,6 @@ UNSET = (
     "the whole context; caches have the type of the weights."
 )
 """What happens where an option is left out that the help shows without a default."""
-PROGRAMS = (
-    "axolotl, llama-factory, trl, transformers, unsloth, torchtune, litgpt, deepspeed, accelerate, vllm, llama-server, "
-    "llama-cli, ollama, lm-studio"
-)
-"""Programs whose files are read and written; their tables are loaded only where a file is."""
 VALUES = ("quantization", "recipe", "optimizer", "attn_implementation", "loss")
 
 
@@ -57,17 +52,8 @@ def check(
         str | None,
         Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, .safetensors file, or owner/name."),
     ] = None,
-    config: Annotated[
-        str | None,
-        Parameter(
-            help="A file or command line of a training or serving program that describes the run, - for standard input;"
-            " options override it.",
-            allow_leading_hyphen=True,
-        ),
-    ] = None,
-    config_format: Annotated[
-        str | None, Parameter(help=f"Whose file it is, where its keys do not tell: {PROGRAMS}.")
-    ] = None,
+    config: Config = None,
+    config_format: ConfigFormat = None,
     emit: Annotated[
         str | None,
         Parameter(help="Write the plan to standard output as a file or command of a program, of the same ones."),
@@ -93,18 +79,9 @@ def check(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
-    imported = None
-    if config is not None:
-        from vram_advisor.cli.configured import configured
-
-        imported = configured(config, config_format, model, workload or Workload(), plan or Plan(), given)
-        model, workload, plan = imported.model, imported.workload, imported.plan
-    if model is None:
-        aside = "" if imported is None else f": {imported.source} does not name the model"
-        raise BadInput(f"--model is missing, or nothing follows it{aside}.")
+    run = asked(model, config, config_format, workload, plan, given)
+    model, workload, plan, imported = run.model, run.workload, run.plan, run.imported
     if emit is not None:
-        from vram_advisor.cli.configured import suited
-
         plan = suited(emit, plan or Plan(), given)
     progress("tracing the training step ..." if trace else "")
     answer = api.check(
@@ -118,11 +95,8 @@ def check(
         advised=emit is None,
     )
     progress("")
-    if imported is not None and (json or emit is not None):
-        from vram_advisor.report.imported import leftovers
-
-        for sentence in leftovers(imported):
-            narrate(sentence)
+    if imported is not None:
+        show_imported(imported, given, leftovers_only=json or emit is not None)
     if emit is not None:
         _emitted(emit, model, answer)
     elif json:
@@ -134,10 +108,6 @@ def check(
 
         from vram_advisor.report.screen import answer_lines
 
-        if imported is not None:
-            from vram_advisor.report.imported import imported_lines
-
-            print_lines(imported_lines(imported, given, terminal_width()))
         print_lines(answer_lines(answer, terminal_look(), terminal_width(), explain, datetime.now(UTC)))
     return _concluded(answer, strict)
 

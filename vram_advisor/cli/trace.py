@@ -8,13 +8,18 @@ from cyclopts import Parameter
 
 from vram_advisor import api
 from vram_advisor.cli.check import ASKED, LEVERS
+from vram_advisor.cli.configured import Config, ConfigFormat, asked, show_imported
 from vram_advisor.cli.output import print_json, print_lines, progress, terminal_look, terminal_width
 from vram_advisor.domain.plan import Plan, Workload
 
 
 def trace(
     *,
-    model: Annotated[str, Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, or owner/name.")],
+    model: Annotated[
+        str | None, Parameter(help="Alias (7b, llama-3.1-8b), config.json, model folder, or owner/name.")
+    ] = None,
+    config: Config = None,
+    config_format: ConfigFormat = None,
     compare: Annotated[
         bool, Parameter(negative=(), help="Show the closed form beside the trace, part by part.")
     ] = False,
@@ -25,13 +30,19 @@ def trace(
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
     workload: Annotated[Workload | None, Parameter(name="*", group=ASKED)] = None,
     plan: Annotated[Plan | None, Parameter(name="*", group=LEVERS)] = None,
+    given: Annotated[frozenset[str], Parameter(parse=False)] = frozenset(),
 ) -> None:
     """Run the real training code on tensors without memory, and show what it allocates."""
+    run = asked(model, config, config_format, workload, plan, given)
     progress("tracing the training step ...")
     try:
-        answer = api.trace(model, workload=workload, plan=plan, full_depth=full_depth, time_limit=float(time_limit))
+        answer = api.trace(
+            run.model, workload=run.workload, plan=run.plan, full_depth=full_depth, time_limit=float(time_limit)
+        )
     finally:
         progress("")
+    if run.imported is not None:
+        show_imported(run.imported, given, leftovers_only=json)
     if json:
         from vram_advisor.report.trace_document import trace_document
 
