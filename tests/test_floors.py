@@ -11,6 +11,7 @@ FLOORS = (
     {"domain"},
     {"memory", "throughput", "sources", "hardware"},
     {"advice", "calibration", "accuracy", "exchange"},
+    {"sweep"},
     {"api"},
     {"report"},
     {"tui", "web", "mcp"},

@@ -15,6 +15,7 @@ from vram_advisor.api.checking import check, offloading
 from vram_advisor.api.choosing import fitting, list_gpus, list_local_models, list_models, rank, survey
 from vram_advisor.api.exchanging import read_run, write_run
 from vram_advisor.api.scoring import score
+from vram_advisor.api.sweeping import plan_sweep, sweep
 from vram_advisor.api.tracing import trace
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "offloading",
     "one_plan",
     "plan_calibration",
+    "plan_sweep",
     "rank",
     "read_run",
     "remove_calibrations",
@@ -43,6 +45,7 @@ __all__ = [
     "serve_result",
     "split",
     "survey",
+    "sweep",
     "trace",
     "with_choices",
     "write_run",

@@ -19,11 +19,12 @@ BYTE = 1 << 30
 
 
 @contextmanager
-def only_one(file: Path) -> Iterator[None]:
+def only_one(file: Path, what: str = "A calibration") -> Iterator[None]:
     """Hold the lock on a file while the block runs.
 
     Args:
         file: the same for all calibrations of a user; it is made where it is missing, and stays.
+        what: what is running, for the sentence.
 
     Raises:
         BadInput: another process holds it; the sentence names it.
@@ -39,7 +40,7 @@ def only_one(file: Path) -> Iterator[None]:
         if not _locked(handle):
             holder = os.read(handle, 32).decode("ascii", "replace").strip()
             who = f"process {holder}" if holder.isdigit() else "another process"
-            raise BadInput(f"A calibration is running already ({who}): wait for it to end, or end it.")
+            raise BadInput(f"{what} is running already ({who}): wait for it to end, or end it.")
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
         try:

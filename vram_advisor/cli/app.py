@@ -43,6 +43,12 @@ COMMANDS = (
     ("calibrations", "calibrations:app", "List, show, remove, export and import what calibrations have taught."),
     ("tui", "tui:tui", "Open the terminal app: does it fit, why, and what next, on one screen."),
     ("serve", "serve:serve", "Show the terminal app in a browser; needs the extra web."),
+    ("sweep", "sweep:sweep", "Answer models x cards x plans, each with each, into a file of rows."),
+    (
+        "mcp",
+        "mcp:mcp",
+        "Serve check, advise and lists to an agent over standard input and output (MCP); needs the extra mcp.",
+    ),
     ("gpus", "lists:gpus", "List the cards of the catalogue, or rank those that would do a job."),
     ("models", "lists:models", "List the models of the catalogue, those that fit a card, or those on this machine."),
     ("schema", "lists:schema", "Print a JSON Schema, or the values of an option with the evidence behind each."),

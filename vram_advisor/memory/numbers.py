@@ -65,13 +65,13 @@ def four_numbers(
     context += int(communication[0])
     context_sd = math.hypot(context_sd, communication[1])
     found = slack(top.allocated_bytes, humps, coefficients)
-    reserved = allocated + found.nbytes
+    least = allocated * (1 + FIXED_SHARE)
+    reserved = max(allocated + found.nbytes, least)
     if device is not None:
         room = device.total_bytes * 0.99 - context
-        least = allocated * (1 + FIXED_SHARE)
         if least <= room:
             # Under pressure cached blocks are given back; what does not fit at all keeps its full demand.
-            reserved = max(min(reserved, room), least)
+            reserved = min(reserved, room)
     spread = math.hypot(reserved_spread(top.allocated_bytes, found, coefficients), relative_sd)
     minimum = allocated + FIXED_SHARE * resident + unavoidable(humps) * max(0, allocated - resident) + context
     minimum = min(minimum, reserved + context)

@@ -1,0 +1,84 @@
+"""What one model needs for every question on every kind of card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vram_advisor.advice.options import lacks_bf16, plans
+from vram_advisor.domain.coefficients import NOMINAL
+from vram_advisor.domain.estimate import PHASE_TITLES, Estimate
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.sweep import Question
+from vram_advisor.memory.allocator import FIXED_SHARE
+from vram_advisor.memory.estimate import estimate
+from vram_advisor.sources.catalog_models import find_model
+from vram_advisor.sweep.kinds import Floats, Kinds, Whole, context_of, family
+from vram_advisor.units.errors import AdvisorError
+
+PHASES = tuple(PHASE_TITLES)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Needs:
+    """Of one model. Arrays have the shape [questions, kinds] and are not a number where a kind is not asked about.
+
+    A process needs ``minimum`` and its context; where the card is smaller than what would be ``reserved``, cached
+    blocks are given back down to ``least``.
+    """
+
+    minimum: Floats
+    """Mean of the minimum to run, context left out [B]."""
+    spread: Floats
+    """Its standard deviation [B]."""
+    reserved: Floats
+    """What the allocator would hold on a card without bound [B]."""
+    least: Floats
+    """What it holds when it has given back what it can [B]."""
+    share: Floats
+    """What the program takes of the card whatever it needs [B]; not a number where it takes what it needs."""
+    phase: Whole
+    """Index of ``PHASES`` of the peak."""
+    refusal: Whole
+    """Index of ``refusals``; -1 where there is an answer."""
+    refusals: tuple[str, ...]
+    """Why there is none."""
+
+
+def needs(model: str, questions: Sequence[Question], found: Kinds) -> Needs:
+    """Estimate a model of the catalogue."""
+    shape = (len(questions), len(found.examples))
+    minimum, spread, reserved, least, share = (np.full(shape, np.nan) for _ in range(5))
+    phase, refusal = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
+    refusals: dict[str, int] = {}
+    groups = [family(question) for question in questions]
+    for k, (group, device) in enumerate(found.examples):
+        context, context_sd = context_of(group, device)
+        for q, question in enumerate(questions):
+            if groups[q] != group:
+                continue
+            try:
+                made = estimated(model, question, device)
+            except AdvisorError as error:
+                refusal[q, k] = refusals.setdefault(str(error), len(refusals))
+                continue
+            minimum[q, k] = made.minimum_mean - context
+            spread[q, k] = max(0.0, made.minimum_sd**2 - context_sd**2) ** 0.5
+            reserved[q, k] = made.peak.reserved_bytes.mid
+            pressed = question.workload.trains
+            least[q, k] = made.peak.allocated_bytes.mid * (1 + FIXED_SHARE) if pressed else np.inf
+            share[q, k] = np.nan if made.share_bytes is None else made.share_bytes
+            phase[q, k] = PHASES.index(made.peak.phase)
+    return Needs(minimum, spread, reserved, least, share, phase, refusal, tuple(refusals))
+
+
+def estimated(model: str, question: Question, device: Device) -> Estimate:
+    """The first of the options that a check would show: as it is stored where that is said, else the most exact."""
+    spec, plan = find_model(model), question.plan
+    if question.workload.trains and lacks_bf16(device):
+        plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
+    plan = plans(spec, question.workload, plan, plan.quantization, device)[0][1]
+    return estimate(spec, question.workload, plan, recipe(plan.recipe), device, NOMINAL).estimate
