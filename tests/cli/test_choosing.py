@@ -52,6 +52,18 @@ def test_a_length_is_found_by_few_questions(limit: int, found: int) -> None:
     assert len(asked) <= 14
 
 
+def test_a_line_that_bends_at_a_window_is_followed() -> None:
+    """Layers with a window grow up to 4,096 tokens, the others by a tenth of that."""
+    asked: list[int] = []
+
+    def short(length: int) -> float:
+        asked.append(length)
+        return min(length, 4096) + length / 10 - 4096 - 2400
+
+    assert longest_length(short, 131_072, 256) in (23_808, 23_552)
+    assert len(asked) <= 30
+
+
 def test_nothing_fits_is_an_answer_and_no_success(command: Command) -> None:
     done = command("models", "llama-2-70b", "--fit", "--gpu", "rtx-5070", "--method", "full")
     assert done.code == 1 and "None of the 1 models" in done.out

@@ -1,22 +1,25 @@
 """What llama-server, llama-cli, Ollama and LM Studio make of the same question."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from vram_advisor import api
+from vram_advisor.domain.gguf_names import GGUF_ARCHITECTURES, UNWRITTEN_GRAPHS
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.plan import Plan, Runtime, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.serving import GGUF_RUNTIMES, gguf_serving, runtime_of
+from vram_advisor.memory.llama_cpp.habits import LIKE_LLAMA, ROWS
 from vram_advisor.memory.llama_cpp.ollama import batch_size, default_context, environment
 from vram_advisor.memory.llama_cpp.start import start_of, weights_of
 from vram_advisor.memory.usable import device_from_spec
 from vram_advisor.sources.catalog_gpus import find_gpu
 from vram_advisor.sources.catalog_models import find_model
 from vram_advisor.units.bytes import GIB
-from vram_advisor.units.errors import BadInput
+from vram_advisor.units.errors import BadInput, NotModelled
 
 INFERENCE = Workload(method="inference")
 
@@ -104,6 +107,40 @@ def test_the_program_that_is_meant() -> None:
     assert runtime_of(INFERENCE, Plan(quantization="nf4")) == "transformers"
     assert runtime_of(INFERENCE, Plan(cache_type_k="fp8")) == "transformers"
     assert runtime_of(Workload(method="qlora"), Plan()) == "transformers"
+
+
+def test_llama_cpp_is_meant_where_it_runs_the_model() -> None:
+    """OPT has no GGUF file, and AWQ weights are for programs on PyTorch; an option of llama.cpp asks for it by name."""
+    llama, opt = find_model("llama-3.1-8b"), find_model("opt-1.3b")
+    assert runtime_of(INFERENCE, Plan(), model=llama) == "llama.cpp"
+    assert runtime_of(INFERENCE, Plan(), model=opt) == "transformers"
+    assert runtime_of(INFERENCE, Plan(), model=replace(llama, native_dtype="awq_int4")) == "transformers"
+    assert runtime_of(INFERENCE, Plan(), model=replace(llama, native_dtype="fp8")) == "llama.cpp"
+    assert runtime_of(INFERENCE, Plan(n_gpu_layers=9), model=opt) == "llama.cpp"
+    assert runtime_of(INFERENCE, Plan(cache_type_k="q8_0"), model=opt) == "llama.cpp"
+
+
+def test_architectures_without_a_graph_are_known_as_such() -> None:
+    assert set(GGUF_ARCHITECTURES) - set(ROWS) - LIKE_LLAMA == UNWRITTEN_GRAPHS
+
+
+def test_a_model_that_llama_cpp_does_not_run_says_so_once() -> None:
+    answer = api.check("opt-1.3b", gpu="rtx-4060", method="inference")
+    assert [option.title for option in answer.options] == ["FP16", "Q8", "Q4"]
+    assert sum("transformers is assumed" in said for said in answer.warnings) == 1
+    named = api.check("opt-1.3b", gpu="rtx-4060", method="inference", runtime="transformers")
+    assert not any("is assumed" in said for said in named.warnings)
+    with pytest.raises(NotModelled, match="use --runtime transformers"):
+        api.check("opt-1.3b", gpu="rtx-4060", method="inference", quantization="q4_k_m")
+
+
+def test_bits_mean_file_types() -> None:
+    """gpt-oss is published in MXFP4, and so is its file."""
+    for asked, stored in (("fp16", "fp16"), ("8bit", "q8_0"), ("4bit", "q4_k_m")):
+        (option,) = api.check("qwen3-4b", gpu="rtx-4060", method="inference", quantization=asked).options
+        assert option.plan.quantization == stored
+    titles = [option.title for option in api.check("gpt-oss-20b", gpu="rtx-4090", method="inference").options]
+    assert titles == ["MXFP4", "F16", "Q8_0", "Q4_K_M"]
 
 
 @pytest.mark.parametrize("runtime", sorted(GGUF_RUNTIMES))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vram_advisor.advice.longest import lacking, longest_length
 from vram_advisor.advice.options import plans
@@ -16,6 +16,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import quantization
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.serving import runtime_of
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.units.errors import AdvisorError
@@ -76,6 +77,7 @@ def _best(
     model: ModelSpec, workload: Workload, plan: Plan, device: Device, coefficients: Coefficients
 ) -> FittingModel | None:
     habits = recipe(plan.recipe)
+    plan = replace(plan, runtime=runtime_of(workload, plan, model=model))
     tight: FittingModel | None = None
     for title, candidate in plans(model, workload, plan, plan.quantization, device):
         if count_parameters(model) * quantization(candidate.quantization).bits // 8 > device.free_bytes:

@@ -10,7 +10,8 @@ from vram_advisor.domain.gpu import Device
 
 Q_FITS = 1.644853627
 """Quantile of the normal distribution at ``verdict.FITS``."""
-GUESSES = 6
+GUESSES = 16
+"""Estimates at most, not counting those next to a guess."""
 
 
 def lacking(found: Estimate, device: Device) -> float:
@@ -22,8 +23,9 @@ def lacking(found: Estimate, device: Device) -> float:
 def longest_length(short: Callable[[int], float], most: int, grain: int) -> int:
     """The longest length up to ``most`` that is not short of memory, in multiples of ``grain``; 0: none is.
 
-    False position between a length that fits and one that does not. What is returned was estimated; it may be less than
-    the longest by a little where memory jumps.
+    False position between a length that fits and one that does not, and every second time their middle: layers whose
+    window is full bend the line. What is returned was estimated; it may be less than the longest by a little where memory
+    jumps.
 
     Args:
         short: what a length lacks [B].
@@ -34,8 +36,9 @@ def longest_length(short: Callable[[int], float], most: int, grain: int) -> int:
     if most <= grain or (spare := short(grain)) > 0:
         return 0
     low, high = grain, most
-    for _ in range(GUESSES):
-        guess = int(low + (high - low) * -spare / (over - spare)) // grain * grain
+    for turn in range(GUESSES):
+        share = 0.5 if turn % 2 else -spare / (over - spare)
+        guess = int(low + (high - low) * share) // grain * grain
         guess = max(guess, low + grain)
         if guess >= high:
             break

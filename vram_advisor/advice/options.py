@@ -17,7 +17,9 @@ RANK = {"fits": 0, "tight": 1}
 """Outcomes that can be recommended, best first."""
 VLLM_NAMES = {"q8": "fp8", "q4": "awq_int4"}
 """What 8 and 4 bit mean under vLLM."""
-GGUF_NAMES = {"fp16": "fp16", "f16": "fp16", "q8": "q8_0", "q4": "q4_k_m"}
+GGUF_NAMES = {
+    "fp16": "fp16", "f16": "fp16", "none": "fp16", "q8": "q8_0", "8bit": "q8_0", "q4": "q4_k_m", "4bit": "q4_k_m",
+}  # fmt: skip
 """What 16, 8 and 4 bit mean under llama.cpp."""
 
 
@@ -67,6 +69,8 @@ def gguf_plans(model: ModelSpec, plan: Plan) -> list[tuple[str, Plan]]:
         near = [heaviest, f"{heaviest}_m", f"{heaviest}_s", "fp16"]
         return [("as stored", replace(plan, quantization=next(name for name in near if name in QUANTIZATIONS)))]
     names = {"F16": "fp16", "Q8_0": "q8_0", "Q4_K_M": "q4_k_m"}
+    if model.native_dtype == "mxfp4":
+        names = {"MXFP4": "mxfp4"} | names
     return [(title, replace(plan, quantization=name)) for title, name in names.items()]
 
 

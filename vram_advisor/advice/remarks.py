@@ -7,9 +7,12 @@ from dataclasses import fields
 
 from vram_advisor.advice.options import RANK, lacks_bf16
 from vram_advisor.domain.answer import Option
+from vram_advisor.domain.gguf_names import GGUF_ARCHITECTURES, UNWRITTEN_GRAPHS
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import INFERENCE_ONLY, TRAINING_ONLY, Plan, Workload
+from vram_advisor.domain.quantization import QUANTIZATIONS
+from vram_advisor.domain.serving import GGUF_RUNTIMES, has_gguf
 from vram_advisor.units.bytes import gib
 
 
@@ -77,6 +80,18 @@ def without_effect(workload: Workload, plan: Plan) -> list[str]:
         what = "a full fine-tune"
     hint = {"context_length": "; --sequence-length is the one that has", "sequence_length": "; --context-length has"}
     return [f"--{name.replace('_', '-')} has no effect on {what}{hint.get(name, '')}." for name in changed]
+
+
+def not_llama_cpp(model: ModelSpec, workload: Workload, plan: Plan) -> list[str]:
+    """Why another program than llama.cpp is assumed where none was named."""
+    if workload.trains or plan.runtime in GGUF_RUNTIMES or has_gguf(model):
+        return []
+    published = QUANTIZATIONS[model.native_dtype].title if model.native_dtype in QUANTIZATIONS else model.native_dtype
+    if model.architecture in GGUF_ARCHITECTURES and model.architecture not in UNWRITTEN_GRAPHS:
+        return [
+            f"{model.id} is quantised for PyTorch ({published}): transformers is assumed; --runtime vllm is another."
+        ]
+    return [f"{model.id} is not modelled under llama.cpp, the default, so transformers is assumed."]
 
 
 def limits(model: ModelSpec, workload: Workload, plan: Plan, device: Device | None) -> list[str]:

@@ -15,6 +15,7 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.sources import catalog_models
 from vram_advisor.sources.calibrations import Stored, stored
+from vram_advisor.sources.models import resolve_model
 from vram_advisor.units.errors import BadInput, Missing
 
 if TYPE_CHECKING:
@@ -51,15 +52,15 @@ def advise(
     from vram_advisor.advice.levers import Setting
     from vram_advisor.advice.pace import Pace
 
-    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices, None, spec)
     plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
     examples, notes = None, tuple[str, ...]()
     if dataset is not None and dataset.asked:
-        name = model.id if isinstance(model, ModelSpec) else model
-        examples = read_examples(dataset, name, workload)
+        examples = read_examples(dataset, spec.id if isinstance(model, ModelSpec) else model, workload)
         workload, notes = at_longest(workload, examples)
     answer = check(
-        model, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=calibrated, machine=machine
+        spec, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=calibrated, machine=machine
     )
     device = answer.device
     if device is None:

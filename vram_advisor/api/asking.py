@@ -10,6 +10,7 @@ from vram_advisor.domain.answer import AppliedCalibration
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.contradictions import refuse_contradictions
 from vram_advisor.domain.gpu import Device, Machine
+from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import quantization as storage
 from vram_advisor.domain.recipe import Recipe
@@ -61,9 +62,13 @@ def resolve_device(
 
 
 def with_choices(
-    workload: Workload, plan: Plan, choices: dict[str, Any], quantization: str | None = None
+    workload: Workload,
+    plan: Plan,
+    choices: dict[str, Any],
+    quantization: str | None = None,
+    model: ModelSpec | None = None,
 ) -> tuple[Workload, Plan]:
-    """Workload and plan with fields set by name.
+    """Workload and plan with fields set by name, and the runtime that is meant.
 
     Raises:
         BadInput: no field has that name, or the value is out of range.
@@ -74,7 +79,7 @@ def with_choices(
         if name not in asked and name not in pulled:
             raise BadInput(f"'{name}' is no option: use one of {', '.join([*WORKLOAD, *PLAN])}.")
     workload, plan = replace(workload, **asked) if asked else workload, replace(plan, **pulled) if pulled else plan
-    return workload, replace(plan, runtime=runtime_of(workload, plan, quantization))
+    return workload, replace(plan, runtime=runtime_of(workload, plan, quantization, model))
 
 
 def split(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -96,9 +101,11 @@ def one_plan(workload: Workload, plan: Plan) -> Plan:
     return plan
 
 
-def asked(workload: Workload | None, plan: Plan | None, choices: dict[str, Any]) -> tuple[Workload, Plan]:
-    """Workload and plan as they are meant. Raises BadInput."""
-    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices)
+def asked(
+    workload: Workload | None, plan: Plan | None, choices: dict[str, Any], model: ModelSpec | None = None
+) -> tuple[Workload, Plan]:
+    """Workload and plan as they are meant, for a model where one is asked about. Raises BadInput."""
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices, None, model)
     plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
     named = storage(named_quantization(plan.quantization, plan)) if plan.quantization else None
     refuse_contradictions(workload, plan, named)

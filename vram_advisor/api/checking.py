@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vram_advisor.advice.options import lacks_bf16, named_quantization, plans, recommend
-from vram_advisor.advice.remarks import assumptions, limits, option_notes, without_effect
+from vram_advisor.advice.remarks import assumptions, limits, not_llama_cpp, option_notes, without_effect
 from vram_advisor.advice.smallest import smallest
 from vram_advisor.advice.verdict import judge
 from vram_advisor.api.asking import measured, resolve_device, split, with_choices
@@ -73,13 +73,14 @@ def check(
         BadInput: a name, file or number cannot be used.
         Missing: something that was asked for is not there.
     """
-    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices, quantization)
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    named_runtime = choices.get("runtime", plan.runtime if plan is not None else None)
+    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices, quantization, spec)
     plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
     if quantization is None:
         quantization = plan.quantization
     named = storage(named_quantization(quantization, plan)) if quantization else None
     refuse_contradictions(workload, replace(plan, quantization=quantization), named)
-    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
     if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
         plan = replace(plan, sharding="ddp")
     device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
@@ -114,6 +115,7 @@ def check(
         *kept.problems,
         *limits(spec, workload, options[0].plan, device),
         *without_effect(workload, plan),
+        *(not_llama_cpp(spec, workload, plan) if named_runtime is None else ()),
     ]
     if plan.runtime in GGUF_RUNTIMES and recommended is None and device is not None:
         said += offloading(spec, workload, options[least], device, named_card=gpu is not None)

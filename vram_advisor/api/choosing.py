@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vram_advisor.advice.options import plans
@@ -93,10 +94,13 @@ def fitting(
     """
     from vram_advisor.advice.choices import fitting_models
 
+    named = choices.get("runtime", plan.runtime if plan is not None else None)
     workload, plan = asked(workload, plan, choices)
     device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
     if device is None:
         raise Missing("There is no GPU in this machine to fit models to: name a card with --gpu, such as rtx-5070.")
+    # Without a runtime that was named each model gets the one that runs it.
+    plan = replace(plan, runtime=named)
     return fitting_models(catalog_models.modelled(models), workload, plan, device, NOMINAL, tell or (lambda text: None))
 
 
@@ -125,8 +129,8 @@ def rank(
     """
     from vram_advisor.advice.cards import CardRanking, rank_cards
 
-    workload, plan = asked(workload, plan, choices)
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    workload, plan = asked(workload, plan, choices, spec)
     title, plan = plans(spec, workload, plan, plan.quantization, None)[0]
     present = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
     chosen = [card for card in list_gpus() if cards is None or card.id in cards]

@@ -4,13 +4,11 @@ from dataclasses import fields
 
 from vram_advisor.domain.plan import LLAMA_CPP_ONLY, Plan, Workload
 from vram_advisor.domain.quantization import Quantization
-from vram_advisor.domain.serving import GGUF_RUNTIMES
+from vram_advisor.domain.serving import GGML_CACHES, GGUF_RUNTIMES
 from vram_advisor.units.errors import BadInput
 
 MAY_BE_EMPTY = frozenset({"modules_to_save", "override_tensor", "tensor_split"})
 """Lists that are empty as a rule."""
-LLAMA_CPP_CACHES = frozenset({"f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"})
-"""Cache types that only llama.cpp has."""
 
 
 def refuse_llama_cpp_options(plan: Plan) -> None:
@@ -27,7 +25,7 @@ def refuse_llama_cpp_options(plan: Plan) -> None:
             raise BadInput(
                 f"--{option} is an option of llama.cpp: use it with --runtime llama.cpp, ollama or lm-studio."
             )
-    for name in {plan.cache_type_k, plan.cache_type_v} & LLAMA_CPP_CACHES:
+    for name in {plan.cache_type_k, plan.cache_type_v} & GGML_CACHES:
         raise BadInput(f"A cache in {name} is for --runtime llama.cpp; {plan.runtime} has others.")
 
 

@@ -37,6 +37,8 @@ GGUF_ARCHITECTURES: dict[str, str] = {
     "xlm-roberta": "bert",
 }  # fmt: skip
 """``general.architecture`` of a file, by ``model_type``."""
+UNWRITTEN_GRAPHS = frozenset({"bert", "deepseek_v32", "glm_moe_dsa", "roberta", "xlm-roberta"})
+"""Of these the file is known and what llama.cpp computes is not: encoders, and attention that chooses its tokens."""
 
 CUT_QKV = frozenset({"baichuan", "internlm2"})
 """Their fused query, key and value become three tensors; others stay fused."""
@@ -91,7 +93,10 @@ def gguf_architecture(model: ModelSpec) -> str:
     """
     name = GGUF_ARCHITECTURES.get(model.architecture)
     if name is None:
-        raise NotModelled(f"{model.id} has no GGUF file: llama.cpp does not run the architecture {model.architecture}.")
+        raise NotModelled(
+            f"{model.id} has no GGUF file: llama.cpp does not run the architecture {model.architecture}; use "
+            "--runtime transformers."
+        )
     return "nemotron_h_moe" if name == "nemotron_h" and any(block.experts for block in model.blocks) else name
 
 

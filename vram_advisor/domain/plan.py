@@ -101,7 +101,7 @@ class Plan:
     expandable_segments: bool = False
     """PYTORCH_ALLOC_CONF=expandable_segments:True."""
     runtime: Runtime | None = None
-    """Program that serves the model at inference; None: the one that runs the format that is asked for."""
+    """Program that serves the model at inference; None: llama.cpp, or the one that runs what else is asked for."""
     cache_type_k: CacheType | None = None
     """Type of cached keys; None: that of the weights, f16 under llama.cpp."""
     cache_type_v: CacheType | None = None

@@ -6,7 +6,9 @@ A recipe of the same name runs by its row; every other recipe trains with today'
 from dataclasses import dataclass
 from typing import Literal
 
-from vram_advisor.domain.plan import Plan, Runtime, Workload
+from vram_advisor.domain.gguf_names import GGUF_ARCHITECTURES, UNWRITTEN_GRAPHS
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import LLAMA_CPP_ONLY, Plan, Runtime, Workload
 from vram_advisor.domain.quantization import QUANTIZATIONS, Evidence
 
 
@@ -138,17 +140,22 @@ GGUF_RUNTIMES = frozenset(row.runtime for row in _GGUF_ROWS)
 """Values of ``Plan.runtime`` that run llama.cpp."""
 
 
-INFERENCE_RUNTIME: Runtime = "transformers"
-"""What serves a model where nothing else is asked for."""
+INFERENCE_RUNTIME: Runtime = "llama.cpp"
+"""What serves a model where nothing else is asked for, and where it runs the model."""
 TORCH_FORMATS = frozenset(("fp8", "int8", "int4"))
 """Cache types of programs on PyTorch."""
+GGML_CACHES = frozenset(("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
+"""Cache types that only llama.cpp has."""
+TORCH_KERNELS = frozenset(("gptq", "bnb_4bit", "bnb_8bit"))
+"""Of checkpoints that are quantised for PyTorch; others are converted from their 16-bit weights."""
 
 
-def runtime_of(workload: Workload, plan: Plan, storage: str | None = None) -> Runtime:
+def runtime_of(workload: Workload, plan: Plan, storage: str | None = None, model: ModelSpec | None = None) -> Runtime:
     """The program that is meant: the one that was named, else one that knows what else was asked for.
 
     Args:
         storage: the storage format that was asked for, as a person wrote it; None: that of the plan.
+        model: where llama.cpp does not run it and no option of llama.cpp is set, transformers is meant.
     """
     if plan.runtime is not None or workload.trains:
         return plan.runtime or "transformers"
@@ -162,7 +169,27 @@ def runtime_of(workload: Workload, plan: Plan, storage: str | None = None) -> Ru
         or plan.attn_implementation is not None
         or plan.cache_implementation == "static"
     )
-    return "transformers" if torch else INFERENCE_RUNTIME
+    if torch or (model is not None and not asks_for_llama_cpp(plan) and not has_gguf(model)):
+        return "transformers"
+    return INFERENCE_RUNTIME
+
+
+def asks_for_llama_cpp(plan: Plan) -> bool:
+    """Whether an option is set that only llama.cpp has."""
+    unset = Plan()
+    return bool({plan.cache_type_k, plan.cache_type_v} & GGML_CACHES) or any(
+        getattr(plan, name) != getattr(unset, name) for name in LLAMA_CPP_ONLY
+    )
+
+
+def has_gguf(model: ModelSpec) -> bool:
+    """Whether a model is a GGUF file or is published as one: llama.cpp runs its architecture and its weights were not
+    quantised for programs on PyTorch."""
+    if model.stored_tensors:
+        return True
+    published = QUANTIZATIONS.get(model.native_dtype)
+    for_torch = published is not None and published.kernel in TORCH_KERNELS
+    return model.architecture in GGUF_ARCHITECTURES and model.architecture not in UNWRITTEN_GRAPHS and not for_torch
 
 
 def gguf_serving(recipe_name: str, runtime: str | None) -> GgufServing:
