@@ -15,7 +15,7 @@ from typing import Literal
 
 from vram_advisor.domain.ggml_types import GGML_TYPES_BY_ID
 from vram_advisor.sources.file_head import FileHead, head_of_file
-from vram_advisor.sources.gguf_cursor import Cursor, Value
+from vram_advisor.sources.gguf_cursor import MAX_DIMENSIONS, Cursor, Value
 from vram_advisor.sources.json_files import expanded
 from vram_advisor.sources.stored import StoredTensor
 from vram_advisor.units.errors import BadInput
@@ -24,7 +24,6 @@ from vram_advisor.units.grid import ceil_div
 VERSIONS = (1, 2, 3)
 MAX_KEYS = 1 << 14
 MAX_TENSORS = 1 << 16
-MAX_DIMENSIONS = 4
 MAX_NAME_BYTES = 512
 MAX_ALIGNMENT = 1 << 20
 ALIGNMENT = 32
@@ -88,7 +87,7 @@ def read_gguf(path: str | Path) -> GgufFile:
 
 def peek_gguf(path: str | Path) -> Mapping[str, Value]:
     """The metadata in front of the vocabulary, from the first kilobytes of a file on disk. Raises BadInput."""
-    with head_of_file(expanded(path), first=1 << 14) as head:
+    with head_of_file(expanded(path)) as head:
         cursor, _, keys = begin(head)
         found: dict[str, Value] = {}
         for _ in range(keys):
@@ -101,7 +100,18 @@ def peek_gguf(path: str | Path) -> Mapping[str, Value]:
 
 def parse_gguf(head: FileHead) -> GgufFile:
     """The header in the beginning of a file. Raises BadInput."""
-    cursor, count, keys = begin(head)
+    if head.at_hand:
+        try:
+            return parse(head, leaps=True)
+        except BadInput:
+            # Nothing is refused for where a leap came down: the same again, text by text.
+            head.rewind()
+    return parse(head)
+
+
+def parse(head: FileHead, leaps: bool = False) -> GgufFile:
+    """The header, with leaps over long lists or without. Raises BadInput."""
+    cursor, count, keys = begin(head, leaps)
     metadata = dict(pairs(cursor, keys))
     tensors, offsets = [], []
     for _ in range(count):
@@ -110,7 +120,7 @@ def parse_gguf(head: FileHead) -> GgufFile:
         offsets.append(offset)
     alignment = data_alignment(metadata, head.where)
     data_offset = ceil_div(cursor.position, alignment) * alignment
-    check_places(tensors, offsets, head, data_offset, alignment)
+    check_places(tensors, offsets, head, data_offset, alignment, cursor.leapt)
     return GgufFile(
         name=head.where,
         version=cursor.version,
@@ -123,7 +133,7 @@ def parse_gguf(head: FileHead) -> GgufFile:
     )
 
 
-def begin(head: FileHead) -> tuple[Cursor, int, int]:
+def begin(head: FileHead, leaps: bool = False) -> tuple[Cursor, int, int]:
     """The cursor behind the counts, the number of tensors, the number of keys. Raises BadInput."""
     where = head.where
     head.need(min(head.size, len(POINTER)))
@@ -138,7 +148,7 @@ def begin(head: FileHead) -> tuple[Cursor, int, int]:
     if magic != b"GGUF":
         raise BadInput(f"{where} is not a GGUF file: it begins with {magic!r}, expected b'GGUF'")
     head.need(8)
-    cursor = next((made for made in cursors(head) if made.version in VERSIONS), None)
+    cursor = next((made for made in cursors(head, leaps) if made.version in VERSIONS), None)
     if cursor is None:
         (version,) = struct.unpack_from("<I", head.data, 4)
         raise BadInput(f"{where} is GGUF of version {version:,}, expected 1, 2 or 3")
@@ -149,11 +159,11 @@ def begin(head: FileHead) -> tuple[Cursor, int, int]:
     return cursor, tensors, keys
 
 
-def cursors(head: FileHead) -> Iterator[Cursor]:
+def cursors(head: FileHead, leaps: bool) -> Iterator[Cursor]:
     """The file read in either byte order."""
     for byte_order, mark in (("little", "<"), ("big", ">")):
         (version,) = struct.unpack_from(f"{mark}I", head.data, 4)
-        yield Cursor(head, 8, version, "little" if byte_order == "little" else "big")
+        yield Cursor(head, 8, version, "little" if byte_order == "little" else "big", leaps)
 
 
 def pairs(cursor: Cursor, count: int) -> Iterator[tuple[str, Value]]:
@@ -170,20 +180,20 @@ def pairs(cursor: Cursor, count: int) -> Iterator[tuple[str, Value]]:
 def tensor_info(cursor: Cursor) -> tuple[StoredTensor, int]:
     """One tensor and where it begins in the data. Raises BadInput."""
     name = cursor.name(MAX_NAME_BYTES, "tensor")
-    title = f"{cursor.where}: tensor {name[:80]!r}"
     dimensions = cursor.word()
     if dimensions > MAX_DIMENSIONS:
-        raise BadInput(f"{title} has {dimensions:,} dimensions, expected at most {MAX_DIMENSIONS}")
-    shape = tuple(cursor.count() for _ in range(dimensions))
-    number = cursor.word()
+        raise BadInput(f"{titled(cursor, name)} has {dimensions:,} dimensions, expected at most {MAX_DIMENSIONS}")
+    *shape, number, offset = cursor.numbers(cursor.shapes[dimensions])
     kind = GGML_TYPES_BY_ID.get(number)
     if kind is None:
-        raise BadInput(f"{title} has the type {number:,}, which is none of llama.cpp's")
+        raise BadInput(f"{titled(cursor, name)} has the type {number:,}, which is none of llama.cpp's")
     row = shape[0] if shape else 1
     if row % kind.block_size:
-        raise BadInput(f"{title} has rows of {row:,}, expected a multiple of {kind.block_size} for {kind.name}")
+        raise BadInput(
+            f"{titled(cursor, name)} has rows of {row:,}, expected a multiple of {kind.block_size} for {kind.name}"
+        )
     nbytes = kind.row_bytes(row) * prod(shape[1:])
-    return StoredTensor(name, kind.name, shape[::-1], nbytes), cursor.long()
+    return StoredTensor(name, kind.name, tuple(shape[::-1]), nbytes), offset
 
 
 def data_alignment(metadata: Mapping[str, Value], where: str) -> int:
@@ -195,22 +205,32 @@ def data_alignment(metadata: Mapping[str, Value], where: str) -> int:
 
 
 def check_places(
-    tensors: list[StoredTensor], offsets: list[int], head: FileHead, data_offset: int, alignment: int
+    tensors: list[StoredTensor], offsets: list[int], head: FileHead, data_offset: int, alignment: int, gapless: bool
 ) -> None:
-    """Names are unique; tensors lie apart from each other, aligned, inside the file. Raises BadInput."""
+    """Names are unique; tensors lie apart from each other, aligned, inside the file. Raises BadInput.
+
+    Args:
+        gapless: they also follow each other without a gap, as in every file that llama.cpp writes.
+    """
     names: set[str] = set()
     end = 0
     for tensor, offset in sorted(zip(tensors, offsets, strict=True), key=lambda pair: (pair[1], pair[0].nbytes)):
-        title = f"{head.where}: tensor {tensor.name[:80]!r}"
         if tensor.name in names:
-            raise BadInput(f"{title} is there twice")
+            raise BadInput(f"{titled(head, tensor.name)} is there twice")
         names.add(tensor.name)
         if offset % alignment:
-            raise BadInput(f"{title} begins at {offset:,}, expected a multiple of {alignment}")
+            raise BadInput(f"{titled(head, tensor.name)} begins at {offset:,}, expected a multiple of {alignment}")
         if offset < end and tensor.nbytes:
-            raise BadInput(f"{title} overlaps the one before it")
+            raise BadInput(f"{titled(head, tensor.name)} overlaps the one before it")
+        if gapless and offset != ceil_div(end, alignment) * alignment:
+            raise BadInput(f"{titled(head, tensor.name)} does not follow the one before it")
         end = max(end, offset + tensor.nbytes)
     if tensors and data_offset + end > head.size:
         raise BadInput(
             f"{head.where} is cut off: its tensors end at {data_offset + end:,} bytes, the file has {head.size:,}"
         )
+
+
+def titled(place: FileHead | Cursor, name: str) -> str:
+    """A tensor in messages."""
+    return f"{place.where}: tensor {name[:80]!r}"

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vram_advisor.sources.file_head import FileHead
+from vram_advisor.sources.gguf_leap import end_of_texts
 from vram_advisor.units.errors import BadInput
 
 KEPT_BYTES = 4096
 """Longest text that is kept [B]; chat templates and tokenizers are longer, and say nothing about memory."""
 KEPT_ITEMS = 4096
 """Longest list of numbers that is kept: one number for each layer fits, one for each token does not."""
+MAX_DIMENSIONS = 4
+"""Of a tensor."""
 MAX_STRINGS = 1 << 22
 """Most texts in one list: sixteen times the largest vocabulary."""
+LONG_LIST = 4096
+"""From how many texts on a list is leapt over."""
 
 TEXT, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -32,14 +37,27 @@ Value = bool | int | float | str | tuple[int | float | bool, ...] | Omitted
 
 
 class Cursor:
-    """A place in a header. Every read moves it on; BadInput where the file ends before."""
+    """A place in a header. Every read moves it on; BadInput where the file ends before.
 
-    def __init__(self, head: FileHead, position: int, version: int, byte_order: Literal["little", "big"]) -> None:
+    ``leaps``: long lists of texts are passed over by a look at few of their bytes, where the file is at hand and written
+    as nearly all are (little endian, lengths of 64 bits). ``leapt`` says that one was: what is read behind it has to
+    be proven whole.
+    """
+
+    def __init__(
+        self, head: FileHead, position: int, version: int, byte_order: Literal["little", "big"], leaps: bool = False
+    ) -> None:
         self.head, self.position, self.version, self.byte_order = head, position, version, byte_order
+        self.leaps = leaps and head.at_hand and version > 1 and byte_order == "little"
+        self.leapt = False
         self.mark = "<" if byte_order == "little" else ">"
         self.counts = struct.Struct(self.mark + ("I" if version == 1 else "Q"))
         self.words = struct.Struct(self.mark + "I")
-        self.longs = struct.Struct(self.mark + "Q")
+        counted = "I" if version == 1 else "Q"
+        self.shapes = tuple(
+            struct.Struct(f"{self.mark}{dimensions}{counted}IQ") for dimensions in range(MAX_DIMENSIONS + 1)
+        )
+        """Shape, type and place of a tensor, by its number of dimensions."""
 
     @property
     def where(self) -> str:
@@ -48,11 +66,15 @@ class Cursor:
 
     def number(self, form: struct.Struct) -> int:
         """One whole number of the given form."""
+        return self.numbers(form)[0]
+
+    def numbers(self, form: struct.Struct) -> tuple[int, ...]:
+        """Whole numbers that stand side by side."""
         end = self.position + form.size
         self.head.need(end)
-        (value,) = form.unpack_from(self.head.data, self.position)
+        values = form.unpack_from(self.head.data, self.position - self.head.start)
         self.position = end
-        return int(value)
+        return values
 
     def count(self) -> int:
         """A length or number of things, in the width of the version."""
@@ -62,21 +84,18 @@ class Cursor:
         """A number of 32 bits."""
         return self.number(self.words)
 
-    def long(self) -> int:
-        """A number of 64 bits."""
-        return self.number(self.longs)
-
     def raw(self, length: int) -> bytes:
         """So many bytes."""
         end = self.position + length
         self.head.need(end)
-        data = bytes(self.head.data[self.position : end])
+        place = self.position - self.head.start
+        data = bytes(self.head.data[place : place + length])
         self.position = end
         return data
 
     def skip(self, length: int) -> None:
         """Pass over so many bytes."""
-        self.head.need(self.position + length)
+        self.head.pass_over(self.position + length)
         self.position += length
 
     def name(self, most: int, what: str) -> str:
@@ -130,9 +149,20 @@ class Cursor:
         return struct.unpack(form, data)
 
     def skip_texts(self, count: int) -> None:
-        """Pass over a list of texts: the one loop that runs once for each token and merge of a vocabulary."""
-        data, read, width = self.head.data, self.counts.unpack_from, self.counts.size
-        position = self.position
+        """Pass over a list of texts."""
+        if self.leaps and count > LONG_LIST:
+            end = end_of_texts(self.head, self.position, count)
+            if end is not None:
+                self.head.pass_over(end)
+                self.position, self.leapt = end, True
+                return
+        self.walk_texts(count)
+
+    def walk_texts(self, count: int) -> None:
+        """Pass over a list of texts one by one: the loop that runs once for each token and merge of a vocabulary."""
+        head, read, width = self.head, self.counts.unpack_from, self.counts.size
+        data, start = head.data, head.start
+        position = self.position - start
         while count:
             try:
                 while count:
@@ -140,6 +170,6 @@ class Cursor:
                     count -= 1
             except (struct.error, OverflowError):
                 # behind what was fetched so far; the data grow in place
-                self.head.need(position + width)
-        self.position = position
-        self.head.need(position)
+                head.need(start + position + width)
+        self.position = start + position
+        head.need(self.position)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from vram_advisor.sources.file_head import FIRST_OF_FILE
+from vram_advisor.sources.file_head import FIRST_OF_HUB
 from vram_advisor.sources.hub import TIMEOUT_S, endpoint, unreachable
 from vram_advisor.units.errors import AdvisorError, BadInput, Missing
 
@@ -24,7 +24,7 @@ class HubFile:
 
     def size(self) -> int:
         """Bytes of the whole file [B]; the first part comes with the answer and is kept."""
-        self.first, total = self.part(0, FIRST_OF_FILE)
+        self.first, total = self.part(0, FIRST_OF_HUB)
         return total
 
     def fetch(self, begin: int, end: int) -> bytes:
