@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from vram_advisor.advice.verdict import FITS, probability_of_fit
+from vram_advisor.advice.longest import lacking, longest_length
 from vram_advisor.domain.advice import Bound
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Estimate
@@ -32,33 +32,12 @@ FURTHEST = {
 """Where the search ends: beyond it nothing is asked."""
 
 
-def fits(found: Estimate, device: Device) -> bool:
-    """Whether an estimate fits the free memory of the card."""
-    free = device.free_bytes if found.share_bytes is None else min(found.share_bytes, device.free_bytes)
-    return probability_of_fit(found.minimum_mean, found.minimum_sd, free, device.free_sd_bytes) >= FITS
-
-
 def with_field(workload: Workload, plan: Plan, field: str, number: int) -> tuple[Workload, Plan]:
     """Workload and plan with one field set."""
     change: dict[str, Any] = {field: number}
     if hasattr(workload, field):
         return replace(workload, **change), plan
     return workload, replace(plan, **change)
-
-
-def largest(able: Callable[[int], bool], grain: int, furthest: int) -> int:
-    """The largest multiple of ``grain`` up to ``furthest`` that is able; 0 where none is. More needs more memory."""
-    low, high = 0, 1
-    while high * grain <= furthest and able(high * grain):
-        low, high = high, high * 2
-    high = min(high, furthest // grain + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if able(middle * grain):
-            low = middle
-        else:
-            high = middle
-    return low * grain
 
 
 def bounds(
@@ -79,21 +58,27 @@ def bound(
 ) -> Bound:
     """How far one field goes on the card, and what one step more would need."""
     habits = recipe(plan.recipe)
+    kept: dict[int, float] = {}
 
     def at(number: int) -> Estimate:
         asked, pulled = with_field(workload, plan, field, number)
         return estimate(model, asked, pulled, habits, device, coefficients).estimate
 
-    def able(number: int) -> bool:
-        try:
-            return fits(at(number), device)
-        except AdvisorError:
-            return False
+    def short(number: int) -> float:
+        if number not in kept:
+            try:
+                kept[number] = lacking(at(number), device)
+            except AdvisorError:
+                # A value that cannot be run is as good as one that does not fit.
+                kept[number] = float(device.total_bytes)
+        return kept[number]
 
     grain, furthest = GRAIN.get(field, 1), FURTHEST[field]
     if field in ("sequence_length", "context_length") and model.max_position_embeddings:
         furthest = min(furthest, model.max_position_embeddings)
-    most = largest(able, grain, furthest)
+    most = longest_length(short, furthest, grain)
+    while 0 < most <= furthest - grain and short(most + grain) <= 0:
+        most += grain
     before = getattr(workload if hasattr(workload, field) else plan, field)
     return Bound(field, before, most, _next(at, most, grain, furthest, device))
 

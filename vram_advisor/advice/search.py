@@ -1,8 +1,9 @@
 """The cheapest set of moves that fits, by three measures of cheap, and the front of all plans that were looked at.
 
 Moves of one lever exclude each other. Small spaces are walked whole; of larger ones every set of up to three moves, in
-the order of its cost, leaving out those that the savings of single moves say cannot fit; where none of them does, more
-moves are added until one fits and those that were not needed are taken back.
+the order of its cost, leaving out those that the savings of single moves, or the strongest moves of the same levers, say
+cannot fit; where none of them does, more moves are added until they fit, of near tiers before far ones, and those that
+were not needed are taken back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ AT_ONCE = 3
 """Most moves of one set in a larger space: a list of more is no advice but another plan."""
 TRUST = 0.6
 """Part of what a set is short by the savings of its single moves that may still come from moves that help each other."""
+
+LENGTHS = ("sequence_length", "context_length")
+"""Fields whose change is another job rather than another way to do it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -72,6 +76,11 @@ def pace(time: float) -> float:
     return round(log(time) / log(1.05)) if 0 < time < inf else inf
 
 
+def shortens(moves: Moves) -> bool:
+    """Whether sequences are cut."""
+    return any(change.field in LENGTHS for move in moves for change in move.changes)
+
+
 def compatible(moves: Moves) -> bool:
     """Whether no two moves change the same field."""
     fields = [change.field for move in moves for change in move.changes]
@@ -92,10 +101,13 @@ def search(levers: Sequence[Sequence[Move]], attempt: Try, room: float, probabil
     found: dict[Moves, list[str]] = {}
     for reason, key in goals:
         best = walk.best(key)
-        if best is not None:
+        # A smaller model is faster in any case: that is no answer to what is fast.
+        if best is not None and not (reason == "fastest" and tier_of(best) == TIERS[-1]):
             found.setdefault(best, []).append(reason)
     tried = walk.tried
-    return Result(tuple(Found(m, tried[m], tuple(why)) for m, why in found.items()), tried)
+    # Where nothing but another model or method fits, what is left of the result says more than the number of moves.
+    order = sorted(found, key=lambda moves: quality_of(moves) if tier_of(moves) == TIERS[-1] else 0.0)
+    return Result(tuple(Found(m, tried[m], tuple(found[m])) for m in order), tried)
 
 
 class _Walk:
@@ -105,6 +117,7 @@ class _Walk:
         self.levers = [moves for moves in levers if moves]
         self.attempt, self.room, self.probability = attempt, room, probability
         self.asked: dict[Moves, Tried | None] = {}
+        self.lever = {move: i for i, moves in enumerate(self.levers) for move in moves}
         self.base = self.look(())
         self.whole = prod(len(moves) + 1 for moves in self.levers) <= WHOLE
         self.sets = [moves for moves in self._sets() if compatible(moves)]
@@ -113,13 +126,20 @@ class _Walk:
             for moves in self.levers:
                 for move in moves:
                     self.look((move,))
+        self.strongest = [min(moves, key=self.alone) for moves in self.levers]
 
     @property
     def tried(self) -> dict[Moves, Tried]:
         """Everything that was tried and can run."""
         return {moves: tried for moves, tried in self.asked.items() if tried is not None}
 
+    def alone(self, move: Move) -> float:
+        """Need with one move [B]."""
+        tried = self.asked.get((move,))
+        return max(tried.phases) if tried is not None else inf
+
     def look(self, moves: Moves) -> Tried | None:
+        """What an estimate says; asked for once."""
         if moves not in self.asked:
             self.asked[moves] = self.attempt(moves)
         return self.asked[moves]
@@ -149,18 +169,19 @@ class _Walk:
         return (TIERS.index(tier_of(moves)), len(moves), quality_of(moves), log(max(self.time(moves), 1e-12)))
 
     def slowness(self, moves: Moves) -> tuple[float, ...]:
-        """Order of speed, within the same model."""
-        time = self.time(moves)
-        return (TIERS.index(tier_of(moves)) > 1, pace(time), quality_of(moves), len(moves), time)
+        """Order of speed, within the same model: to read less of each sample is not to be faster."""
+        time, other = self.time(moves), TIERS.index(tier_of(moves)) > 1
+        return (other, shortens(moves), pace(time), quality_of(moves), len(moves), time)
 
     def loss(self, moves: Moves) -> tuple[float, ...]:
         """Order of what is left of the result."""
-        return (quality_of(moves), TIERS.index(tier_of(moves)), self.time(moves), len(moves))
+        time = self.time(moves)
+        return (quality_of(moves), TIERS.index(tier_of(moves)), pace(time), len(moves), time)
 
     def best(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
         """The first set that fits, in the order of a key."""
         for moves in sorted(self.sets, key=key):
-            if self.hopeless(moves):
+            if self.hopeless(moves) or self.beyond(moves):
                 continue
             tried = self.look(moves)
             if tried is not None and tried.probability >= self.probability:
@@ -181,26 +202,58 @@ class _Walk:
         need, most = max(left), max(self.base.phases)
         return need > self.room + TRUST * (most - need)
 
+    def beyond(self, moves: Moves) -> bool:
+        """Whether not even the strongest moves of the same levers fit together; one estimate says it of all of them."""
+        if self.whole or len(moves) < 2 or moves in self.asked:
+            return False
+        strongest = tuple(self.strongest[self.lever[move]] for move in moves)
+        if strongest == moves or not compatible(strongest):
+            return False
+        tried = self.look(strongest)
+        return tried is not None and tried.probability < self.probability
+
     def gather(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
-        """Moves added one by one, those that save most first, until they fit; then those that are not needed go."""
+        """More moves than ``AT_ONCE``, of the nearest tier in which so many fit; sequences are cut last in theirs."""
+        moves = [move for lever in self.levers for move in lever]
+        near = [move for move in moves if move.tier != TIERS[-1]]
+        for some in (
+            [move for move in moves if move.tier == TIERS[0]],
+            [move for move in near if not shortens((move,))],
+            near,
+            moves,
+        ):
+            found = self.gathered(some)
+            if found is not None:
+                return self.needed(found, key)
+        return None
+
+    def gathered(self, moves: Sequence[Move]) -> Moves | None:
+        """Moves added one by one, those that save most first, until they fit."""
         chosen: Moves = ()
         while (tried := self.look(chosen)) is None or tried.probability < self.probability:
-            longer = [
-                (*chosen, move)
-                for moves in self.levers
-                for move in moves
-                if not set(moves) & set(chosen) and compatible((*chosen, move))
-            ]
-            able = [(moves, t) for moves in longer if (t := self.look(moves)) is not None]
+            used = {self.lever[move] for move in chosen}
+            longer = [(*chosen, move) for move in moves if self.lever[move] not in used and compatible((*chosen, move))]
+            able = [(longer_set, t) for longer_set in longer if (t := self.look(longer_set)) is not None]
             if not able:
                 return None
             best, most = min(able, key=lambda pair: max(pair[1].phases))
             if tried is not None and max(most.phases) >= max(tried.phases):
                 return None
             chosen = best
+        return chosen
+
+    def needed(self, chosen: Moves, key: Callable[[Moves], tuple[float, ...]]) -> Moves:
+        """A set that fits without the moves that it fits without, and with the gentlest of each lever."""
         for move in sorted(chosen, key=lambda m: key((m,)), reverse=True):
             without = tuple(m for m in chosen if m is not move)
-            tried = self.look(without)
-            if tried is not None and tried.probability >= self.probability:
-                chosen = without
+            gentler = [
+                tuple(other if m is move else m for m in chosen)
+                for other in self.levers[self.lever[move]]
+                if key((other,)) < key((move,))
+            ]
+            for fewer in (without, *sorted(gentler, key=key)):
+                tried = self.look(fewer) if compatible(fewer) else None
+                if tried is not None and tried.probability >= self.probability:
+                    chosen = fewer
+                    break
         return chosen
