@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "textual", "numpy", "huggingface_hub", "peft", "pandas", "requests", "httpx")
+HEAVY = ("torch", "transformers", "textual", "numpy", "huggingface_hub", "peft", "pandas", "requests", "httpx", "mcp")
 CODE = """
 import sys
 from vram_advisor.cli.app import run

@@ -7,15 +7,14 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
+from vram_advisor.units.one_line import one_line
+
 if TYPE_CHECKING:
     from vram_advisor.report.layout import Line
     from vram_advisor.report.look import Look
 
 USUAL_WIDTH = 80
 UNBOUNDED = 1000
-LONGEST_WORD = 300
-"""Characters of one word on standard error; the names of files are shorter."""
-LONGEST_LINE = 4000
 
 
 def print_json(document: object) -> None:
@@ -54,17 +53,6 @@ def narrate_lines(lines: Iterable[Line]) -> None:
     encoding = (getattr(sys.stderr, "encoding", None) or "ascii").lower()
     look = Look(unicode=encoding.startswith("utf"), colour=_colour(sys.stderr))
     _write(sys.stderr, look.painted(lines))
-
-
-def one_line(text: str) -> str:
-    """Text as one printable line, in which long words and the line itself end in dots.
-
-    >>> one_line("no GPU is called '4090\\n'")
-    "no GPU is called '4090 '"
-    """
-    words = (word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}..." for word in text.split())
-    line = "".join(character if character.isprintable() else "?" for character in " ".join(words))
-    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
 def terminal_look() -> Look:

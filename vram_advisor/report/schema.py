@@ -92,7 +92,7 @@ def _with_records(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _of_record(record: type[Workload | Plan]) -> dict[str, Any]:
+def _of_record(record: type) -> dict[str, Any]:
     """The schema of a record, with the bounds of its fields and, as examples, the rows of tables."""
     found = TypeAdapter(record).json_schema(mode="serialization")
     for field in fields(record):
@@ -102,6 +102,28 @@ def _of_record(record: type[Workload | Plan]) -> dict[str, Any]:
         if field.name in TABLES:
             described["examples"] = names(field.name)
     return found
+
+
+def arguments(*records: type) -> dict[str, Any]:
+    """The JSON Schema of an object that holds the fields of records side by side, each with its bounds and docstring."""
+    _be_exact()
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for record in records:
+        with_config(EXACT)(record)
+        found = _of_record(record)
+        properties |= found["properties"]
+        required += found.get("required", ())
+    for described in properties.values():
+        # The name says the same.
+        del described["title"]
+    return {
+        "$schema": DIALECT,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 def _enveloped(found: dict[str, Any], key: str | None) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def next_steps(answer: Answer) -> list[str]:
     steps += [f"{option.title}: {option.verdict.reason}" for option in answer.options if _closable(option, answer)]
     if outcome == "unknown":
         steps.append("Name the card you think of with --gpu, such as --gpu rtx-5070.")
-    steps += [_advised(advice) for advice in answer.advices]
+    steps += [advised(advice) for advice in answer.advices]
     if not answer.advices and outcome in ("tight", "spill", "no") and (found := levers(best, answer.workload)):
         steps.append(f"To need less: {'; '.join(found)}.")
     if answer.smallest_gpus:
@@ -122,7 +122,7 @@ def next_steps(answer: Answer) -> list[str]:
     return steps
 
 
-def _advised(advice: Advice) -> str:
+def advised(advice: Advice) -> str:
     """One piece of advice in a sentence, with the options that ask for it."""
     moves = " + ".join(move.title for move in advice.moves)
     spare = advice.verdict.headroom_bytes or 0
