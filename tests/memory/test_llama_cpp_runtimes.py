@@ -33,7 +33,7 @@ def start(runtime: Runtime, context: int = 8192, gpu: str = "rtx-4090", **choice
     model = find_model(choices.pop("model", "llama-3.1-8b"))
     workload = Workload(method="inference", context_length=context, num_sequences=choices.pop("num_sequences", 1))
     plan = Plan(runtime=runtime, quantization="q4_k_m", **choices)
-    row = gguf_serving(recipe(plan.recipe).name, runtime)
+    row = gguf_serving(recipe(plan.recipe).name, plan.runtime)
     return start_of(model, workload, plan, row, weights_of(model, plan), card(gpu))
 
 
@@ -42,6 +42,26 @@ def test_slots_and_batches_of_each_program() -> None:
     assert (server.n_parallel, server.kv_unified, server.n_batch, server.n_ubatch) == (4, True, 2048, 512)
     assert (ollama.n_parallel, ollama.n_batch, ollama.n_ubatch) == (1, 1024, 1024)
     assert (studio.n_parallel, studio.kv_unified, studio.n_batch, studio.n_ubatch) == (4, True, 512, 512)
+
+
+def test_a_version_is_named_like_a_recipe() -> None:
+    """llama-cli runs the server with one slot; builds of 2025 keep logits of a whole batch and write a mask in 32 bits."""
+    cli, old = start("llama.cpp", recipe="llama-cli"), start("llama.cpp", recipe="llama-cli-2025")
+    assert (cli.n_parallel, cli.outputs, cli.graph) == (1, "slots", "2026")
+    assert (old.n_parallel, old.outputs, old.graph) == (1, "batch", "2025")
+    assert start("llama.cpp", recipe="llama.cpp-2025").n_parallel == 1
+
+
+def test_a_version_says_which_program_is_meant() -> None:
+    assert runtime_of(INFERENCE, Plan(recipe="llama-cli")) == "llama.cpp"
+    assert runtime_of(INFERENCE, Plan(recipe="ollama")) == "ollama"
+    assert runtime_of(INFERENCE, Plan(recipe="transformers-4.46")) == "transformers"
+    answer = api.check("qwen3-4b", gpu="rtx-4060", method="inference", recipe="llama-cli")
+    assert any("runtime llama-cli (llama.cpp v0.5.0" in said for said in answer.assumptions)
+    with pytest.raises(BadInput, match="is a version of llama.cpp"):
+        api.check("qwen3-4b", gpu="rtx-4060", method="inference", recipe="llama-cli", runtime="ollama")
+    with pytest.raises(BadInput, match="serves models and trains none"):
+        api.check("qwen3-4b", gpu="rtx-4060", method="lora", recipe="llama-cli")
 
 
 def test_a_batch_is_not_smaller_than_what_is_computed_together() -> None:

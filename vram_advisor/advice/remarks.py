@@ -12,7 +12,7 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import INFERENCE_ONLY, TRAINING_ONLY, Plan, Workload
 from vram_advisor.domain.quantization import QUANTIZATIONS
-from vram_advisor.domain.serving import GGUF_RUNTIMES, has_gguf
+from vram_advisor.domain.serving import GGUF_RUNTIMES, gguf_serving, has_gguf
 from vram_advisor.units.bytes import gib
 
 
@@ -38,13 +38,21 @@ def assumptions(
         )
         said += by_option(options, lambda o: f"optimizer {o.plan.optimizer}, mixed precision {o.plan.mixed_precision}")
     else:
-        said.append(f"runtime {plan.runtime}, {workload.num_sequences} sequence(s) of {workload.context_length} tokens")
+        said.append(f"{served_by(plan)}, {workload.num_sequences} sequence(s) of {workload.context_length} tokens")
     if plan.num_gpus > 1:
         how = plan.sharding if workload.trains else "layers shared"
         said.append(f"{plan.num_gpus} GPUs, {how}; figures are those of one GPU")
     if device is not None and device.source == "catalogue":
         said.append(f"{device.name} as an empty card: {gib(device.free_bytes)} usable")
     return tuple(said)
+
+
+def served_by(plan: Plan) -> str:
+    """The program that serves, with its version where its habits are those of one."""
+    if plan.runtime not in GGUF_RUNTIMES:
+        return f"runtime {plan.runtime}"
+    row = gguf_serving(plan.recipe, plan.runtime)
+    return f"runtime {row.title} ({row.versions}; {row.evidence})"
 
 
 def by_option(options: Sequence[Option], sentence: Callable[[Option], str]) -> list[str]:

@@ -4,7 +4,8 @@ from dataclasses import fields
 
 from vram_advisor.domain.plan import LLAMA_CPP_ONLY, Plan, Workload
 from vram_advisor.domain.quantization import Quantization
-from vram_advisor.domain.serving import GGML_CACHES, GGUF_RUNTIMES
+from vram_advisor.domain.recipe import SERVED
+from vram_advisor.domain.serving import GGML_CACHES, GGUF_RUNTIMES, GGUF_SERVING
 from vram_advisor.units.errors import BadInput
 
 MAY_BE_EMPTY = frozenset({"modules_to_save", "override_tensor", "tensor_split"})
@@ -44,6 +45,13 @@ def refuse_contradictions(workload: Workload, plan: Plan, base: Quantization | N
             f"--runtime {plan.runtime} serves models and --method {workload.method} trains one: leave out one of the two."
         )
     refuse_llama_cpp_options(plan)
+    if workload.trains and plan.recipe in SERVED:
+        raise BadInput(f"--recipe {plan.recipe} serves models and trains none: use it with --method inference.")
+    row = GGUF_SERVING.get(plan.recipe)
+    if row is not None and plan.runtime not in (None, row.runtime):
+        raise BadInput(
+            f"--recipe {plan.recipe} is a version of {row.runtime}, and --runtime {plan.runtime} is another."
+        )
     if workload.method == "qlora" and base is not None and not base.is_quantised:
         raise BadInput(
             f"--method qlora trains on a quantised base, which --quantization {base.name} is not: "

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vram_advisor.domain.plan import Checkpointing
 from vram_advisor.domain.quantization import Evidence
+from vram_advisor.domain.serving import GGUF_SERVING, SERVING, GgufServing, Serving
 from vram_advisor.units.errors import BadInput
 
 
@@ -209,12 +210,22 @@ RECIPES: dict[str, Recipe] = {row.name: row for row in _ROWS}
 DEFAULT_RECIPE = "transformers-peft"
 
 
+_SERVING: dict[str, Serving | GgufServing] = {**SERVING, **GGUF_SERVING}
+SERVED = {name: row for name, row in _SERVING.items() if name not in RECIPES}
+"""Programs and versions that only serve: at inference they are named like a recipe."""
+
+
 def recipe(name: str) -> Recipe:
-    """The row of a recipe.
+    """The row of a recipe; of a program that only serves, one without habits of training.
 
     Raises:
         BadInput: no such recipe.
     """
+    served = SERVED.get(name)
+    if served is not None:
+        return Recipe(served.name, served.title, served.versions, served.evidence, served.source)
     if name not in RECIPES:
-        raise BadInput(f"--recipe {name} is not known: use one of {', '.join(RECIPES)}.")
+        raise BadInput(
+            f"--recipe {name} is not known: use one of {', '.join(RECIPES)}, or at inference {', '.join(SERVED)}."
+        )
     return RECIPES[name]

@@ -92,7 +92,7 @@ class GgufServing:
     """The habits of one program and version that runs llama.cpp."""
 
     name: str
-    runtime: str
+    runtime: Runtime
     title: str
     versions: str
     evidence: Evidence
@@ -109,6 +109,8 @@ class GgufServing:
     """The batch is chosen by context and free memory, and computed at once (Ollama)."""
     swa_full: bool = False
     """Layers with a sliding window keep the whole context."""
+    graph: Literal["2026", "2025"] = "2026"
+    """As ``LlamaCppOptions.graph``."""
 
 
 _GGUF_ROWS = (
@@ -117,12 +119,18 @@ _GGUF_ROWS = (
         "llama.cpp common/common.h, tools/server/server-context.cpp (n_parallel 4, unified cache; n_outputs_max)", slots=4,
     ),
     GgufServing(
-        "llama-cli", "llama.cpp", "llama-cli", "llama.cpp v0.5.0", "measured", "llama.cpp common/common.h, tools/cli",
-        outputs="batch",
+        "llama-cli", "llama.cpp", "llama-cli", "llama.cpp v0.5.0", "read in source",
+        "llama.cpp tools/cli/cli-server.h (runs llama-server, with one slot: common/common.h)",
     ),
     GgufServing(
         "llama.cpp-2025", "llama.cpp", "llama-server of 2025", "llama.cpp b3000 to b9300", "measured",
         "llama.cpp src/llama-context.cpp before pull request 23861 (logits of a whole batch), one slot", outputs="batch",
+        graph="2025",
+    ),
+    GgufServing(
+        "llama-cli-2025", "llama.cpp", "llama-cli of 2025", "llama.cpp b3000 to b9300", "read in source",
+        "llama.cpp tools/completion, which llama-cli was: one sequence, logits of a whole batch", outputs="batch",
+        graph="2025",
     ),
     GgufServing(
         "ollama", "ollama", "Ollama", "Ollama 0.30 and newer (runs llama-server)", "read in source",
@@ -159,6 +167,8 @@ def runtime_of(workload: Workload, plan: Plan, storage: str | None = None, model
     """
     if plan.runtime is not None or workload.trains:
         return plan.runtime or "transformers"
+    if plan.recipe in GGUF_SERVING:
+        return GGUF_SERVING[plan.recipe].runtime
     stored = QUANTIZATIONS.get((storage or plan.quantization or "").lower().replace("-", "_"))
     if stored is not None and stored.kernel == "gguf":
         return "llama.cpp"

@@ -265,6 +265,7 @@ CLI = replace(
     name="llama-cli",
     title="llama-cli",
     source="llama.cpp v0.5.0: common/arg.cpp, tools/cli",
+    recipe="llama-cli",
     command=("llama-cli",),
     finish=_without_slots,
     settle=_one_slot,

@@ -107,6 +107,7 @@ def start_of(
         kv_offload=plan.kv_offload,
         swa_full=plan.swa_full or row.swa_full,
         outputs=row.outputs,
+        graph=row.graph,
     )
 
 
