@@ -21,6 +21,7 @@ from vram_advisor.cli.output import (
 )
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.recipe import SERVED
 
 UNSET = (
     "Options without a default: without --quantization FP16, Q8 and Q4 of the base are compared (a full fine-tune "
@@ -37,6 +38,7 @@ def _values() -> str:
     from vram_advisor.report.choices import names
 
     listed = [f"--{field.replace('_', '-')}: {', '.join(names(field))}" for field in VALUES]
+    listed.append(f"--recipe at inference: {', '.join(SERVED)}")
     return "\n\n".join([UNSET, *listed])
 
 

@@ -62,7 +62,7 @@ class Plan:
     """The levers."""
 
     recipe: str = "transformers-peft"
-    """Training stack whose habits apply."""
+    """Training stack whose habits apply; at inference the version of the program that serves."""
     quantization: str | None = None
     """How the base weights are stored; None: what people choose between is compared."""
     lora_r: int = field(default=16, metadata={"minimum": 1, "maximum": 2**20})
