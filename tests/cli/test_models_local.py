@@ -1,6 +1,7 @@
 """``models --local``: what the stores of this machine hold, whether it fits, and what programs have loaded."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_models_of_all_stores_have_a_verdict_and_a_longest_context(command: Comm
         "llama:8b", "ollama", "fits", 8192,
     )  # fmt: skip
     assert (second["name"], second["file_type"], second["outcome"]) == ("p/r/m-Q8_0", "Q8_0", "fits")
+
+
+def test_a_next_run_says_the_same_without_a_look_at_the_weights(command: Command, stores: Path) -> None:
+    ollama_model(stores)
+    path = small_gguf(stores / "lmstudio" / "models" / "p" / "r" / "m-Q8_0.gguf")
+    first = document(command, *CARD)["models"]
+    # Only what a list shows is read again: the keys in front of the vocabulary.
+    state = path.stat()
+    path.write_bytes(path.read_bytes()[:450].ljust(state.st_size, b"x"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert document(command, *CARD)["models"] == first
+    small_gguf(path, matrices="F16")
+    assert document(command, *CARD)["models"][1]["need_bytes"] > first[1]["need_bytes"]
+
+
+def test_a_next_run_with_another_context_says_what_a_first_run_says(command: Command, stores: Path) -> None:
+    ollama_model(stores)
+    document(command, *CARD)
+    next_one = document(command, *CARD, "--context-length", 6000)["models"]
+    (Path(os.environ["XDG_CACHE_HOME"]) / "vram-advisor" / "local-models.json").unlink()
+    assert next_one == document(command, *CARD, "--context-length", 6000)["models"]
 
 
 def test_what_is_said_of_a_file_is_what_check_says(command: Command, stores: Path) -> None:

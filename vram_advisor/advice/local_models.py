@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from vram_advisor.advice.longest import lacking, longest_length
@@ -9,10 +10,11 @@ from vram_advisor.advice.options import plans
 from vram_advisor.advice.reach import GRAIN
 from vram_advisor.advice.verdict import judge
 from vram_advisor.domain.coefficients import Coefficients
-from vram_advisor.domain.estimate import Estimate
+from vram_advisor.domain.estimate import Estimate, Interval, Peak
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.local_model import LoadedModel, LocalFit, LocalModel, Store
 from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.need import Need, Needs
 from vram_advisor.domain.plan import Plan, Runtime, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.tensors import count_parameters
@@ -33,32 +35,88 @@ def plan_of(local: LocalModel, spec: ModelSpec, device: Device | None) -> Plan:
     return plans(spec, Workload(), plan, plan.quantization, device)[0][1]
 
 
-def local_fit(
-    local: LocalModel, spec: ModelSpec, context_length: int, device: Device | None, coefficients: Coefficients
-) -> LocalFit:
+def local_fit(local: LocalModel, needs: LocalNeeds, context_length: int) -> LocalFit:
     """One model beside the card."""
-    parameters = count_parameters(spec)
+    device = needs.device
     try:
-        plan = plan_of(local, spec, device)
-        habits = recipe(plan.recipe)
-
-        def at(context: int) -> Estimate:
-            return estimate(spec, Workload(context_length=context), plan, habits, device, coefficients).estimate
-
-        most = spec.max_position_embeddings or BEYOND
-        found = at(min(context_length, most))
+        found = needs.at(min(context_length, needs.most))
         longest = None
         if device is not None:
             card = device
-            longest = longest_length(lambda context: lacking(at(context), card), most, GRAIN["context_length"])
+            longest = longest_length(
+                lambda context: lacking(bare(needs.at(context)), card), needs.most, GRAIN["context_length"]
+            )
     except AdvisorError as error:
-        return LocalFit(model=local, parameters=parameters, refused=str(error))
+        return LocalFit(model=local, parameters=needs.parameters, refused=str(error))
     return LocalFit(
         model=local,
-        parameters=parameters,
-        need_bytes=int(found.minimum_mean),
-        verdict=None if device is None else judge(found, device),
+        parameters=needs.parameters,
+        need_bytes=int(found.mean),
+        verdict=None if device is None else judge(bare(found), device),
         longest_context=longest,
+    )
+
+
+class LocalNeeds:
+    """What one model needs by context: as kept from an earlier run, else by estimate."""
+
+    def __init__(
+        self,
+        local: LocalModel,
+        read: Callable[[], ModelSpec],
+        known: Needs | None,
+        device: Device | None,
+        coefficients: Coefficients,
+    ) -> None:
+        self.local, self.read, self.device, self.coefficients = local, read, device, coefficients
+        self.run: tuple[ModelSpec, Plan] | None = None
+        self.needs = known or self.unknown()
+
+    def unknown(self) -> Needs:
+        """Raises BadInput, Missing, NotModelled where the model cannot be read."""
+        spec, _ = self.run = self.opened()
+        return Needs(count_parameters(spec), spec.max_position_embeddings or BEYOND, ())
+
+    def opened(self) -> tuple[ModelSpec, Plan]:
+        """The model, and how it is run. Raises as ``unknown``."""
+        spec = self.read()
+        return spec, plan_of(self.local, spec, self.device)
+
+    @property
+    def parameters(self) -> int:
+        """Of the model."""
+        return self.needs.parameters
+
+    @property
+    def most(self) -> int:
+        """The longest context that is asked about [tokens]."""
+        return self.needs.most
+
+    def at(self, context_length: int) -> Need:
+        """The minimum to run at a context. Raises BadInput, NotModelled."""
+        known = self.needs.at(context_length)
+        if known is not None:
+            return known
+        spec, plan = self.run = self.run or self.opened()
+        workload = Workload(context_length=context_length)
+        found = estimate(spec, workload, plan, recipe(plan.recipe), self.device, self.coefficients).estimate
+        need = Need(context_length, found.minimum_mean, found.minimum_sd)
+        self.needs = self.needs.with_point(need)
+        return need
+
+
+def bare(need: Need) -> Estimate:
+    """A need as an estimate without its parts. GGUF runtimes and transformers take all they need when they start."""
+    middle = int(need.mean)
+    whole = Interval(middle, middle, middle)
+    return Estimate(
+        peak=Peak("prefill", whole, whole, whole, whole),
+        phases=(),
+        components=(),
+        host_bytes=0,
+        adapter=None,
+        minimum_mean=need.mean,
+        minimum_sd=need.sd,
     )
 
 

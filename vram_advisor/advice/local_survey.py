@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vram_advisor.advice.local_models import RUNTIMES, local_fit, predicted
+from vram_advisor.advice.local_models import RUNTIMES, LocalNeeds, local_fit, predicted
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.local_model import LoadedModel, LocalAnswer, LocalFit, LocalModel, RunningProgram
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Runtime
 from vram_advisor.sources.gguf_model import read_gguf_model
+from vram_advisor.sources.gguf_split import part_names
+from vram_advisor.sources.kept_needs import KeptNeeds, kept_needs
 from vram_advisor.sources.local_models import list_local_models
 from vram_advisor.sources.models import from_ollama, read_path
 from vram_advisor.sources.running_programs import running_programs
@@ -20,6 +22,8 @@ from vram_advisor.units.errors import AdvisorError
 
 Tell = Callable[[str], None]
 PROGRAMS: dict[str, Runtime] = {"ollama": "ollama", "lm-studio": "lm-studio", "llama-server": "llama.cpp"}
+FREE_STEP = 1 << 28
+"""Changes of what is free below this do not matter [B]."""
 PROCESSES = {
     "ollama": ("ollama", "llama-server"),
     "lm-studio": ("lm studio", "lm-studio", "llmster", "node"),
@@ -41,18 +45,19 @@ def survey(
     """
     programs = running_programs()
     listed = list_local_models()
-    specs: dict[str, ModelSpec] = {}
+    kept = kept_needs()
     fits = []
     wanted = [model for model in listed.models if _is_meant(model, words)]
     for number, model in enumerate(wanted, 1):
         tell(f"model {number} of {len(wanted)}: {model.name}")
-        fits.append(_fit(model, context_length, device, coefficients, specs))
+        fits.append(_fit(model, context_length, device, coefficients, kept))
+    kept.save()
     return LocalAnswer(
         device=device,
         context_length=context_length,
         models=tuple(fits),
         broken=listed.broken,
-        programs=tuple(_with_figures(each, programs, listed.models, specs, device, coefficients) for each in programs),
+        programs=tuple(_with_figures(each, programs, listed.models, device, coefficients) for each in programs),
     )
 
 
@@ -62,19 +67,33 @@ def _is_meant(model: LocalModel, words: Sequence[str]) -> bool:
 
 
 def _fit(
-    model: LocalModel,
-    context_length: int,
-    device: Device | None,
-    coefficients: Coefficients,
-    specs: dict[str, ModelSpec],
+    model: LocalModel, context_length: int, device: Device | None, coefficients: Coefficients, kept: KeptNeeds
 ) -> LocalFit:
     if model.store == "lm-studio" and model.format != "gguf":
         return LocalFit(model=model, refused="LM Studio runs it with MLX, whose memory is not modelled.")
+    key = _key(model, device, coefficients, kept)
     try:
-        spec = specs[model.path] = _read(model)
+        needs = LocalNeeds(model, lambda: _read(model), kept.get(key), device, coefficients)
     except AdvisorError as error:
         return LocalFit(model=model, refused=str(error))
-    return local_fit(model, spec, context_length, device, coefficients)
+    fit = local_fit(model, needs, context_length)
+    if fit.refused is None:
+        kept.put(key, needs.needs)
+    return fit
+
+
+def _key(model: LocalModel, device: Device | None, coefficients: Coefficients, kept: KeptNeeds) -> str | None:
+    """What decides the needs of a model; None where it is not one file, or a few parts of one."""
+    if model.format != "gguf":
+        return None
+    path = Path(model.path)
+    files = [path] if model.store == "ollama" else [path.parent / name for name in part_names(path.name)]
+    card = None if device is None else replace(device, free_bytes=0, processes=(), free_sd_bytes=0)
+    free = None
+    if model.store == "ollama" and device is not None:
+        # Ollama takes smaller batches where little is free.
+        free = device.free_bytes // FREE_STEP
+    return kept.key(files, model.store, model.size_bytes, card, free, coefficients.source)
 
 
 def _read(model: LocalModel) -> ModelSpec:
@@ -88,7 +107,6 @@ def _with_figures(
     program: RunningProgram,
     programs: tuple[RunningProgram, ...],
     models: tuple[LocalModel, ...],
-    specs: dict[str, ModelSpec],
     device: Device | None,
     coefficients: Coefficients,
 ) -> RunningProgram:
@@ -96,23 +114,21 @@ def _with_figures(
     measured = _measured(program, programs, device)
     loaded = []
     for each in program.loaded:
-        spec = _spec_of(program, each, models, specs)
+        spec = _spec_of(program, each, models)
         if spec is not None:
             each = predicted(each, spec, PROGRAMS[program.program], device, coefficients)
         loaded.append(replace(each, measured_bytes=measured))
     return replace(program, loaded=tuple(loaded))
 
 
-def _spec_of(
-    program: RunningProgram, loaded: LoadedModel, models: tuple[LocalModel, ...], specs: dict[str, ModelSpec]
-) -> ModelSpec | None:
+def _spec_of(program: RunningProgram, loaded: LoadedModel, models: tuple[LocalModel, ...]) -> ModelSpec | None:
     """The model that a program has loaded, from its file; from the program itself where that is Ollama."""
-    for model in models:
-        own = RUNTIMES[model.store] == PROGRAMS[program.program]
-        named = loaded.name in (model.name, *model.also) or model.name.startswith(f"{loaded.name}/")
-        if model.path in specs and (model.path == loaded.path or (own and named)):
-            return specs[model.path]
     try:
+        for model in models:
+            own = RUNTIMES[model.store] == PROGRAMS[program.program]
+            named = loaded.name in (model.name, *model.also) or model.name.startswith(f"{loaded.name}/")
+            if model.path == loaded.path or (own and named):
+                return _read(model)
         if loaded.path is not None:
             return read_gguf_model(loaded.path)
         return from_ollama(loaded.name) if program.program == "ollama" else None

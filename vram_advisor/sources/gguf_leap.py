@@ -89,7 +89,7 @@ def chain(window: bytes) -> int | None:
 
 def last_name(window: bytes, first: int) -> int | None:
     """Where the key or tensor begins at which a chain of texts breaks; None where there is none."""
-    places = []
+    places: list[tuple[int, int]] = []
     place = first
     while place + WIDTH <= len(window):
         (length,) = LENGTH.unpack_from(window, place)

@@ -38,6 +38,26 @@ def data_directory(platform: str = sys.platform) -> Path | None:
     return None if home == "~" else Path(home, *parts)
 
 
+def cache_directory(platform: str = sys.platform) -> Path | None:
+    """The directory for what can be found out again, which need not exist; None where the user has no home.
+
+    Args:
+        platform: as ``sys.platform``.
+    """
+    home = os.path.expanduser("~")
+    if platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local, NAME, "Cache") if local else None
+    if platform == "darwin":
+        parts: tuple[str, ...] = ("Library", "Caches", NAME)
+    else:
+        stated = os.environ.get("XDG_CACHE_HOME", "")
+        if os.path.isabs(stated):
+            return Path(stated, NAME)
+        parts = (".cache", NAME)
+    return None if home == "~" else Path(home, *parts)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Put a file in place with all its bytes on disk, or leave everything as it was.
 
