@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf, log2
 
 from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
 from vram_advisor.advice.options import lacks_bf16
@@ -30,6 +31,11 @@ Seconds = Callable[[ModelSpec, Workload, Plan], float]
 """Time for one token of the work on the card [s]."""
 SHOWN = 5
 """Advices of one answer."""
+OTHER_MODEL, HALF_THE_MODEL = 6.0, 3.0
+"""What the result loses with another model, and further for each halving of it: more than by weights in 4 bits, so that a
+large model in 4 bits goes before one of half its size in 16."""
+ALIKE = 1.05
+"""Memory and times that differ by less are no reason for another plan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -71,7 +77,8 @@ class Desk:
                 self.kept[moves] = None
         return self.kept[moves]
 
-    def _applied(self, moves: Moves) -> Applied:
+    def changed(self, moves: Moves) -> tuple[ModelSpec, Workload, Plan]:
+        """Model, workload and plan with moves applied. Raises BadInput."""
         model, workload, plan = self.setting.model, self.setting.workload, self.setting.asked
         for move in moves:
             for change in move.changes:
@@ -81,6 +88,17 @@ class Desk:
                     workload = replace(workload, **{change.field: change.after})
                 else:
                     plan = replace(plan, **{change.field: change.after})
+        return model, workload, plan
+
+    def time(self, moves: Moves) -> float:
+        """Time of a set of moves for one token [s]; infinity where it cannot run."""
+        try:
+            return self.seconds(*self.changed(moves))
+        except AdvisorError:
+            return inf
+
+    def _applied(self, moves: Moves) -> Applied:
+        model, workload, plan = self.changed(moves)
         found = estimate(model, workload, plan, recipe(plan.recipe), self.device, self.learnt(workload, plan))
         return Applied(model, workload, plan, found.plan, found.estimate, judge(found.estimate, self.device))
 
@@ -106,7 +124,7 @@ def advise(desk: Desk) -> AdviceAnswer:
     asked = desk._applied(())
     desk.kept[()] = asked
     levers = [*_that_run(all_moves(setting), device), *_smaller_models(desk)]
-    result = search(levers, desk.attempt, float(device.free_bytes))
+    result = search(levers, desk.attempt, float(device.free_bytes), desk.time)
     advices = [_advice(desk, asked, found.moves, found.reasons) for found in result.found if found.moves]
     able = {moves: tried for moves, tried in result.tried.items() if tried.probability >= FITS}
     front = [moves for moves in _front(able) if moves]
@@ -139,7 +157,7 @@ def best_advices(desk: Desk, count: int) -> tuple[Advice, ...]:
     asked = desk._applied(())
     desk.kept[()] = asked
     levers = [*all_moves(desk.setting), *_smaller_models(desk)]
-    result = search(levers, desk.attempt, float(desk.device.free_bytes))
+    result = search(levers, desk.attempt, float(desk.device.free_bytes), desk.time)
     found = [each for each in result.found if each.moves][:count]
     return tuple(_advice(desk, asked, each.moves, each.reasons) for each in found)
 
@@ -163,7 +181,7 @@ def _smaller_models(desk: Desk) -> list[tuple[Move, ...]]:
     moves = tuple(
         Move(
             "model", f"{model.id} instead of {now.id}", (Change("model", now.id, model.id),), "another",
-            12.0 * (1 - count_parameters(model) / count), "a smaller model", "",
+            OTHER_MODEL + HALF_THE_MODEL * log2(count / count_parameters(model)), "a smaller model", "",
         )
         for model in smaller
     )  # fmt: skip
@@ -211,10 +229,23 @@ def _then(desk: Desk, applied: Applied) -> tuple[str, ...]:
 
 
 def _front(tried: dict[Moves, Tried]) -> list[Moves]:
-    """Sets that nothing else beats in memory, time and quality at once, least memory first."""
-    points = sorted((max(t.phases), t.time, quality_of(moves), i, moves) for i, (moves, t) in enumerate(tried.items()))
-    kept: list[tuple[float, float, float, Moves]] = []
-    for need, time, quality, _, moves in points:
-        if not any(t <= time and q <= quality for _, t, q, _ in kept):
-            kept.append((need, time, quality, moves))
-    return [moves for *_, moves in kept]
+    """Sets that nothing else beats in memory, time and quality at once, those first that take least from the result.
+
+    Of sets that hardly differ in memory and time the one with fewer moves stands for all.
+    """
+    points = sorted(
+        (quality_of(moves), len(moves), max(t.phases), t.time, i, moves) for i, (moves, t) in enumerate(tried.items())
+    )
+    kept: list[tuple[float, float, Moves]] = []
+    for _, _, need, time, _, moves in points:
+        if not any(other <= need * ALIKE and t <= time * ALIKE for other, t, _ in kept):
+            kept.append((need, time, moves))
+    return [moves for need, time, moves in kept if not any(_beats(other, (need, time, moves)) for other in kept)]
+
+
+def _beats(one: tuple[float, float, Moves], other: tuple[float, float, Moves]) -> bool:
+    """Whether one plan is clearly better in memory or time, and worse in nothing."""
+    (need, time, moves), (other_need, other_time, other_moves) = one, other
+    if need > other_need or time > other_time or quality_of(moves) > quality_of(other_moves):
+        return False
+    return need * ALIKE < other_need or time * ALIKE < other_time

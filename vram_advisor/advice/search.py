@@ -42,6 +42,8 @@ class Tried:
 Moves = tuple[Move, ...]
 Try = Callable[[Moves], Tried | None]
 """Estimate a set of moves; None where it cannot run."""
+Time = Callable[[Moves], float]
+"""Time of a set of moves, in the unit of ``Tried``; infinity where it cannot run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -87,16 +89,19 @@ def compatible(moves: Moves) -> bool:
     return len(fields) == len(set(fields))
 
 
-def search(levers: Sequence[Sequence[Move]], attempt: Try, room: float, probability: float = FITS) -> Result:
+def search(
+    levers: Sequence[Sequence[Move]], attempt: Try, room: float, seconds: Time | None = None, probability: float = FITS
+) -> Result:
     """The best sets of moves that fit.
 
     Args:
         levers: for each lever its moves, which exclude each other.
         attempt: estimates a set of moves.
         room: memory that is free [B].
+        seconds: time of a set of moves, which costs less than to estimate it; None: as estimated.
         probability: of fitting that a set has to reach.
     """
-    walk = _Walk(levers, attempt, room, probability)
+    walk = _Walk(levers, attempt, room, probability, seconds)
     goals = (("smallest change", walk.smallness), ("fastest", walk.slowness), ("best quality", walk.loss))
     found: dict[Moves, list[str]] = {}
     for reason, key in goals:
@@ -113,19 +118,20 @@ def search(levers: Sequence[Sequence[Move]], attempt: Try, room: float, probabil
 class _Walk:
     """One search: what was tried, and the orders in which sets are tried."""
 
-    def __init__(self, levers: Sequence[Sequence[Move]], attempt: Try, room: float, probability: float) -> None:
+    def __init__(
+        self, levers: Sequence[Sequence[Move]], attempt: Try, room: float, probability: float, seconds: Time | None
+    ) -> None:
         self.levers = [moves for moves in levers if moves]
-        self.attempt, self.room, self.probability = attempt, room, probability
+        self.attempt, self.room, self.probability, self.seconds = attempt, room, probability, seconds
         self.asked: dict[Moves, Tried | None] = {}
         self.lever = {move: i for i, moves in enumerate(self.levers) for move in moves}
         self.base = self.look(())
         self.whole = prod(len(moves) + 1 for moves in self.levers) <= WHOLE
         self.sets = [moves for moves in self._sets() if compatible(moves)]
-        if not self.whole:
-            # What single moves save and cost stands for what they do together.
-            for moves in self.levers:
-                for move in moves:
-                    self.look((move,))
+        # What single moves save and cost stands for what they do together.
+        for moves in self.levers:
+            for move in moves:
+                self.look((move,))
         self.strongest = [min(moves, key=self.alone) for moves in self.levers]
 
     @property
@@ -156,9 +162,11 @@ class _Walk:
 
     def time(self, moves: Moves) -> float:
         """Relative time: estimated where it is known, else the product of what single moves cost."""
-        if self.whole or moves in self.asked:
+        if moves in self.asked or (self.whole and self.seconds is None):
             tried = self.look(moves)
             return float(f"{tried.time:.9g}") if tried else inf
+        if self.whole and self.seconds is not None:
+            return float(f"{self.seconds(moves):.9g}")
         base = self.base.time if self.base else 1.0
         factors = [single.time / base for move in moves if (single := self.asked.get((move,)))]
         # Rounded, so that products taken in another order are the same.
@@ -181,7 +189,7 @@ class _Walk:
     def best(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
         """The first set that fits, in the order of a key."""
         for moves in sorted(self.sets, key=key):
-            if self.hopeless(moves) or self.beyond(moves):
+            if self.hopeless(moves) or self.lost(moves) or self.beyond(moves):
                 continue
             tried = self.look(moves)
             if tried is not None and tried.probability >= self.probability:
@@ -202,9 +210,20 @@ class _Walk:
         need, most = max(left), max(self.base.phases)
         return need > self.room + TRUST * (most - need)
 
+    def lost(self, moves: Moves) -> bool:
+        """Whether the model and method of a set do not fit with all that could be done beside them at once."""
+        if len(moves) < 2 or moves in self.asked:
+            return False
+        chosen = tuple(move for move in moves if move.tier == TIERS[-1])
+        for move in sorted(self.strongest, key=self.alone):
+            if move.tier != TIERS[-1] and compatible((*chosen, move)):
+                chosen = (*chosen, move)
+        tried = self.look(chosen)
+        return tried is not None and tried.probability < self.probability
+
     def beyond(self, moves: Moves) -> bool:
         """Whether not even the strongest moves of the same levers fit together; one estimate says it of all of them."""
-        if self.whole or len(moves) < 2 or moves in self.asked:
+        if len(moves) < 2 or moves in self.asked:
             return False
         strongest = tuple(self.strongest[self.lever[move]] for move in moves)
         if strongest == moves or not compatible(strongest):
