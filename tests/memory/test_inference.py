@@ -277,6 +277,15 @@ def test_vllm_says_how_many_tokens_fit() -> None:
     assert large.minimum_mean > large.share_bytes
 
 
+def test_cache_of_131072_tokens_under_vllm() -> None:
+    """gpt-oss-20b: 24 layers of 1,024 keys and values in 16 bits are 6.0 GiB; with its manager of hybrid caches the half
+    that has a window keeps window and batch only."""
+    full = infer("gpt-oss-20b", runtime="vllm", quantization="mxfp4", context_length=131_072, swa_full=True)
+    assert of_kind(full, "kv_cache") == 6 * GIB
+    hybrid = infer("gpt-oss-20b", runtime="vllm", quantization="mxfp4", context_length=131_072)
+    assert of_kind(hybrid, "kv_cache") == 3 * GIB + 12 * (128 + 2048 - 1) * 2 * 1024
+
+
 def test_vllm_without_a_card() -> None:
     found = infer("llama-3.1-8b", runtime="vllm")
     assert "No card" in found.notes[0]

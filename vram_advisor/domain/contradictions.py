@@ -26,6 +26,8 @@ def refuse_llama_cpp_options(plan: Plan) -> None:
             raise BadInput(
                 f"--{option} is an option of llama.cpp: use it with --runtime llama.cpp, ollama or lm-studio."
             )
+    if plan.swa_full and plan.runtime == "transformers":
+        raise BadInput("--swa-full is an option of llama.cpp and vLLM: transformers has none of that kind.")
     for name in {plan.cache_type_k, plan.cache_type_v} & GGML_CACHES:
         raise BadInput(f"A cache in {name} is for --runtime llama.cpp; {plan.runtime} has others.")
 

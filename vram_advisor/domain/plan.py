@@ -135,7 +135,7 @@ class Plan:
     kv_offload: bool = True
     """llama.cpp: the cache lies where its layers lie; otherwise in system memory."""
     swa_full: bool = False
-    """llama.cpp: layers with a sliding window keep the whole context."""
+    """llama.cpp, vLLM (--disable-hybrid-kv-cache-manager): layers with a sliding window keep the whole context."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -168,6 +168,7 @@ INFERENCE_ONLY = frozenset(
         "cache_type_v",
         "cache_implementation",
         "gpu_memory_utilization",
+        "swa_full",
     }
 )
 """Fields without effect on a fine-tune."""
@@ -185,7 +186,6 @@ LLAMA_CPP_ONLY = frozenset(
         "n_ubatch",
         "flash_attn",
         "kv_offload",
-        "swa_full",
     }
 )
 """Fields of llama.cpp and the programs that run it."""

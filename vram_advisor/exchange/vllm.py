@@ -108,6 +108,12 @@ PROGRAM = Program(
             ),
             methods=SERVING,
         ),
+        Choice(
+            keys=("--disable-hybrid-kv-cache-manager",),
+            fields=("swa_full",),
+            rows=(Row((None,), (False,)), Row((True,), (True,))),
+            methods=SERVING,
+        ),
     ),
     aliases={"-tp": GPUS, "-q": "--quantization"},
     irrelevant=names(

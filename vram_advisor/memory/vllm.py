@@ -120,7 +120,7 @@ def cache_parts(model: ModelSpec, plan: Plan, batched: int) -> tuple[Cached, ...
     """The cache of one sequence as vLLM keeps it; a window is kept with the batch that runs over it."""
     fmt = quantization(plan.quantization)
     itemsize = 1 if plan.cache_type_k == "fp8" else ITEMSIZE[plan.weights_dtype or fmt.kept_dtype]
-    form = CacheForm(itemsize, window_margin=batched - 1, parts=plan.num_gpus)
+    form = CacheForm(itemsize, windows=not plan.swa_full, window_margin=batched - 1, parts=plan.num_gpus)
     return cached(model, form)
 
 

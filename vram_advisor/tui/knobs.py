@@ -64,6 +64,8 @@ def idle(workload: Workload, plan: Plan) -> frozenset[str]:
     runtime = runtime_of(workload, plan)
     if workload.trains or runtime not in GGUF_RUNTIMES:
         found |= LLAMA_CPP_ONLY
+    if runtime == "transformers":
+        found.add("swa_full")
     found |= {name for name, only in ONE_RUNTIME.items() if runtime != only}
     return frozenset(found)
 
