@@ -71,7 +71,7 @@ def test_removing_forgets(command: Command) -> None:
     done = command("calibrations", "remove", ONE.id)
     assert done.code == 0 and done.out == "" and f"{ONE.id} is removed" in done.err
     assert [each.id for each in api.list_calibrations().calibrations] == [TWO.id]
-    assert json.loads(command("calibrations", "remove", "2026-11-22", "--json").out) == {"removed": [TWO.id]}
+    assert json.loads(command("calibrations", "remove", "2026-11-22", "--json").out) ["removed"] == [TWO.id]
     assert api.list_calibrations().calibrations == ()
 
 
@@ -81,7 +81,7 @@ def test_a_calibration_travels(command: Command, tmp_path: Path) -> None:
     assert command("calibrations", "export", "2026-11-21", file).code == 0
     assert command("calibrations", "remove", ONE.id).code == 0
     done = command("calibrations", "import", file, "--json")
-    assert done.code == 0 and json.loads(done.out) == {"imported": ONE.id}
+    assert done.code == 0 and json.loads(done.out) == {"schema_version": 1, "imported": ONE.id}
     assert api.find_calibration(ONE.id) == ONE
 
 

@@ -1,15 +1,18 @@
 """A calibration in words."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from golden import assert_golden
+from json_schema import problems
 from sample_runs import CARD, DONE, PROTOCOL, RUNS
 
 from vram_advisor.domain.protocol import Progress, Protocol
 from vram_advisor.report.calibrating import calibrated_lines, plan_lines, progress_line
 from vram_advisor.report.calibration_document import calibrated_document, planned_document, progress_document
 from vram_advisor.report.look import Look
+from vram_advisor.report.schema import schema
 from vram_advisor.units.bytes import GIB
 
 
@@ -66,9 +69,23 @@ def test_events_are_objects_of_what_applies() -> None:
     }  # fmt: skip
 
 
+def test_events_follow_their_schemas() -> None:
+    final = json.loads(json.dumps(calibrated_document(DONE)))
+    assert problems(json.loads(json.dumps(planned_document(PROTOCOL))), schema("planned")) == []
+    assert problems(final, schema("calibrated")) == []
+    for event in (
+        Progress(event="step", run=3, runs=4, step=2, steps=3, allocated_bytes=GIB, seconds=0.5),
+        Progress(event="lost", run=1, runs=4, message="out of memory"),
+        Progress(event="fitted"),
+    ):
+        assert problems(progress_document(event), schema("progress")) == []
+    del final["compared"][0]["figure"]
+    assert problems(final, schema("calibrated")) != []
+
+
 def test_the_last_event_has_everything() -> None:
     document = calibrated_document(DONE)
     assert document["calibration"]["learnt"][0]["value"] == 1.021
     assert document["compared"][2]["measured_bytes"] == 3.7 * GIB
     assert document["compared"][4]["measured_seconds"] == 0.28
-    assert document["saved"].endswith(".json")
+    assert document["saved"] is not None and document["saved"].endswith(".json")

@@ -63,7 +63,7 @@ def advise(
     if json:
         from vram_advisor.report.advice_document import advice_document
 
-        print_json(advice_document(answer, served))
+        print_json(advice_document(answer, served, run.imported))
     else:
         from vram_advisor.report.advising import advice_lines
 

@@ -51,7 +51,9 @@ def remove(id: Id, /, *others: Id, json: Json = False) -> None:
     """Forget calibrations."""
     removed = api.remove_calibrations((id, *others))
     if json:
-        print_json({"removed": removed})
+        from vram_advisor.report.calibrations import removed_document
+
+        print_json(removed_document(removed))
     else:
         for name in removed:
             narrate(f"{name} is removed.")
@@ -64,7 +66,9 @@ def export(
     """Write a calibration to a file for another machine."""
     found = api.export_calibration(id, file)
     if json:
-        print_json({"exported": found.id, "file": str(file)})
+        from vram_advisor.report.calibrations import exported_document
+
+        print_json(exported_document(found, str(file)))
     else:
         narrate(f"{found.id} is written to {file}.")
 
@@ -74,6 +78,8 @@ def import_(file: Annotated[Path, Parameter(help="File that export wrote.")], /,
     """Keep the calibration of a file."""
     found = api.import_calibration(file)
     if json:
-        print_json({"imported": found.id})
+        from vram_advisor.report.calibrations import imported_document
+
+        print_json(imported_document(found))
     else:
         narrate(f"{found.id} is kept: {found.key.gpu}, recipe {found.key.recipe}.")

@@ -104,7 +104,7 @@ def check(
     elif json:
         from vram_advisor.report.document import answer_document
 
-        print_json(answer_document(answer))
+        print_json(answer_document(answer, imported))
     else:
         from datetime import UTC, datetime
 

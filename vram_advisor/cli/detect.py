@@ -24,7 +24,9 @@ def detect(
 
         text = bug_report(machine)
         if json:
-            print_json({"report": text.splitlines()})
+            from vram_advisor.report.document import report_document
+
+            print_json(report_document(text))
         else:
             print_text(text)
     elif json:

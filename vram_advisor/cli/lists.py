@@ -107,12 +107,12 @@ def schema(
     from vram_advisor.report.schema import schema as json_schema
 
     field = None if name is None else name.replace("-", "_")
-    if field in TABLES:
+    if field is not None and field in TABLES:
         rows = choices(field)
         if json:
-            from dataclasses import asdict
+            from vram_advisor.report.document import values_document
 
-            print_json([asdict(row) for row in rows])
+            print_json(values_document(field, rows))
         else:
             from vram_advisor.report.catalogue import choice_lines
 

@@ -46,7 +46,12 @@ def sweep(
     asked = api.plan_sweep(questions, models=models, gpus=gpus, vary=vary, workload=workload, plan=plan)
     counts = f"{len(asked.models):,} models x {len(asked.cards):,} cards x {len(asked.questions):,} plans"
     if dry_run:
-        print_lines([((f"{counts} = {asked.rows:,} answers", ""),)])
+        if json:
+            from vram_advisor.report.sweep_document import sweep_document
+
+            print_json(sweep_document(asked, None))
+        else:
+            print_lines([((f"{counts} = {asked.rows:,} answers", ""),)])
         return ExitCode.ANSWERED
     latest: list[SweepProgress] = []
 
@@ -64,18 +69,9 @@ def sweep(
     progress("")
     outcomes = dict(done.outcomes)
     if json:
-        print_json(
-            {
-                "file": done.file,
-                "rows": done.rows,
-                "models": len(asked.models),
-                "gpus": len(asked.cards),
-                "plans": len(asked.questions),
-                "outcomes": {name: count for name, count in outcomes.items() if count},
-                "resumed_models": done.progress.resumed,
-                "seconds": round(done.progress.seconds, 3),
-            }
-        )
+        from vram_advisor.report.sweep_document import sweep_document
+
+        print_json(sweep_document(asked, done))
     else:
         shares = ", ".join(f"{count / done.rows:.1%} {name}" for name, count in outcomes.items() if count)
         resumed = f", {done.progress.resumed:,} models kept from before" if done.progress.resumed else ""

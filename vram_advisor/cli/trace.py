@@ -46,7 +46,7 @@ def trace(
     if json:
         from vram_advisor.report.trace_document import trace_document
 
-        print_json(trace_document(answer))
+        print_json(trace_document(answer, run.imported))
     else:
         from vram_advisor.report.tracing import trace_lines
 

@@ -61,7 +61,7 @@ def check(arguments: Arguments) -> Answered:
         steps = [f"Next: {step}" for step in words.next_steps(answer)]
         verdict = f"{said.badge}: {said.text} {words.details(answer)}".strip()
         text = "\n".join([words.title(answer), verdict, *steps, *answer.warnings])
-    return Answered(answer_document(answer), "\n".join([*_leftovers(imported), text]))
+    return Answered(answer_document(answer, imported), "\n".join([*_leftovers(imported), text]))
 
 
 def advise(arguments: Arguments) -> Answered:
@@ -92,7 +92,7 @@ def advise(arguments: Arguments) -> Answered:
     said += [f"{bound.field}: up to {bound.largest:,} fits, all else as it is." for bound in answer.bounds]
     if answer.job is not None:
         said.append(_page(job_lines(answer.job, WIDTH)))
-    return Answered(advice_document(answer, served), "\n".join([*said, *answer.notes]))
+    return Answered(advice_document(answer, served, imported), "\n".join([*said, *answer.notes]))
 
 
 def detect(arguments: Arguments) -> Answered:

@@ -8,10 +8,12 @@ from typing_extensions import TypedDict
 
 from vram_advisor.domain.answer import SCHEMA_VERSION
 from vram_advisor.domain.estimate import Outcome, Phase
+from vram_advisor.report.imported_document import ImportedDocument, imported_document
 from vram_advisor.report.job_document import JobDocument, SpeedDocument, job_document, speed_document
 
 if TYPE_CHECKING:
     from vram_advisor.domain.advice import Advice, AdviceAnswer, Move
+    from vram_advisor.domain.imported import Imported
     from vram_advisor.domain.served import ServedResult
 
 
@@ -123,11 +125,15 @@ class AdviceDocument(TypedDict):
     """On the dataset that was given."""
     serving: ServedDocument | None
     """Null without --explain, and where nothing is trained."""
+    imported: ImportedDocument | None
+    """What --config read; null without it."""
     notes: list[str]
 
 
-def advice_document(answer: AdviceAnswer, served: ServedResult | None = None) -> AdviceDocument:
-    """Advice as a plain dictionary, with how the result is run where that is known."""
+def advice_document(
+    answer: AdviceAnswer, served: ServedResult | None = None, imported: Imported | None = None
+) -> AdviceDocument:
+    """Advice as a plain dictionary, with how the result is run and what was read of a file, where that is known."""
     return {
         "schema_version": SCHEMA_VERSION,
         "model": answer.model.id,
@@ -146,6 +152,7 @@ def advice_document(answer: AdviceAnswer, served: ServedResult | None = None) ->
         "calibration": answer.calibration.id if answer.calibration else None,
         "job": job_document(answer.job),
         "serving": None if served is None else _served(served),
+        "imported": imported_document(imported),
         "notes": list(answer.notes),
     }
 

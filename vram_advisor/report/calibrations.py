@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vram_advisor.domain.calibration import Calibration, Learnt
     from vram_advisor.domain.trial import Measurement
-    from vram_advisor.report import document_types as types
+    from vram_advisor.report import calibration_types as types
     from vram_advisor.sources.calibrations import Stored
 
 OUTCOMES = {
@@ -70,6 +70,21 @@ def list_document(stored: Stored) -> types.CalibrationsDocument:
         ],
         "problems": list(stored.problems),
     }
+
+
+def removed_document(removed: Sequence[str]) -> types.RemovedDocument:
+    """What was forgotten."""
+    return {"schema_version": SCHEMA_VERSION, "removed": list(removed)}
+
+
+def exported_document(calibration: Calibration, file: str) -> types.ExportedDocument:
+    """What was written to a file."""
+    return {"schema_version": SCHEMA_VERSION, "exported": calibration.id, "file": file}
+
+
+def imported_document(calibration: Calibration) -> types.ImportedCalibrationDocument:
+    """What was kept of a file."""
+    return {"schema_version": SCHEMA_VERSION, "imported": calibration.id}
 
 
 def calibration_document(calibration: Calibration) -> dict[str, Any]:

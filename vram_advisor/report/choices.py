@@ -11,7 +11,7 @@ from typing import Any
 
 from vram_advisor.domain.kernels import ATTENTION, LOSSES
 from vram_advisor.domain.optimizer import OPTIMIZERS
-from vram_advisor.domain.quantization import QUANTIZATIONS, SHORT_NAMES
+from vram_advisor.domain.quantization import QUANTIZATIONS, SHORT_NAMES, Evidence
 from vram_advisor.domain.recipe import RECIPES
 
 
@@ -21,7 +21,7 @@ class Choice:
 
     name: str
     title: str
-    evidence: str
+    evidence: Evidence
     """traced, measured, or read in source."""
     source: str
 

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from vram_advisor.domain.advice import Advice
     from vram_advisor.domain.estimate import Component, Interval
     from vram_advisor.domain.gpu import Device, GpuSpec, Machine
+    from vram_advisor.domain.imported import Imported
+    from vram_advisor.report import calibration_types
     from vram_advisor.report import document_types as types
     from vram_advisor.report.advice_document import OneAdviceDocument
+    from vram_advisor.report.choices import Choice
+    from vram_advisor.report.imported_document import ImportedDocument
     from vram_advisor.sources.catalog_models import ModelRecord
 
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
@@ -25,8 +29,8 @@ PROBABILITY_DIGITS = 6
 """Digits after the point; more would be noise of the arithmetic."""
 
 
-def answer_document(answer: Answer) -> types.AnswerDocument:
-    """What ``check`` answers."""
+def answer_document(answer: Answer, imported: Imported | None = None) -> types.AnswerDocument:
+    """What ``check`` answers, and what it read of another program's file."""
     calibration = answer.calibration
     return {
         "schema_version": SCHEMA_VERSION,
@@ -59,9 +63,17 @@ def answer_document(answer: Answer) -> types.AnswerDocument:
             "size_bytes": answer.download.nbytes,
             "present": answer.download.present,
         },
+        "imported": None if imported is None else _imported(imported),
         "assumptions": list(answer.assumptions),
         "warnings": list(answer.warnings),
     }
+
+
+def _imported(imported: Imported) -> ImportedDocument | None:
+    # Shapes of files are imported where there is one.
+    from vram_advisor.report.imported_document import imported_document
+
+    return imported_document(imported)
 
 
 def _advice(advice: Advice) -> OneAdviceDocument:
@@ -86,6 +98,22 @@ def models_document(records: Iterable[ModelRecord]) -> types.ModelsDocument:
     return {"schema_version": SCHEMA_VERSION, "models": [_model(record) for record in records]}
 
 
+def values_document(option: str, rows: Iterable[Choice]) -> types.ValuesDocument:
+    """Values of an option."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "option": option,
+        "values": [
+            {"name": row.name, "title": row.title, "evidence": row.evidence, "source": row.source} for row in rows
+        ],
+    }
+
+
+def report_document(text: str) -> types.ReportDocument:
+    """What a bug report needs."""
+    return {"schema_version": SCHEMA_VERSION, "report": text.splitlines()}
+
+
 def accuracy_document(report: Report) -> types.AccuracyDocument:
     """How well ledgers of measurements are predicted."""
     return {
@@ -108,14 +136,14 @@ def accuracy_document(report: Report) -> types.AccuracyDocument:
     }
 
 
-def _calibration(applied: AppliedCalibration) -> types.AppliedCalibrationDocument:
+def _calibration(applied: AppliedCalibration) -> calibration_types.AppliedCalibrationDocument:
     return {
         "id": applied.id,
         "created": applied.created,
         "kinship": applied.kinship,
         "differs": list(applied.differs),
-        "key": cast("types.CalibrationKeyDocument", asdict(applied.key)),
-        "learnt": [cast("types.LearntDocument", asdict(row)) for row in applied.learnt],
+        "key": cast("calibration_types.CalibrationKeyDocument", asdict(applied.key)),
+        "learnt": [cast("calibration_types.LearntDocument", asdict(row)) for row in applied.learnt],
     }
 
 

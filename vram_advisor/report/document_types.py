@@ -9,11 +9,11 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from vram_advisor.domain.answer import Kinship
 from vram_advisor.domain.estimate import Outcome, Phase
 from vram_advisor.domain.quantization import Evidence
-from vram_advisor.domain.trial import Backend
 from vram_advisor.report.advice_document import OneAdviceDocument
+from vram_advisor.report.calibration_types import AppliedCalibrationDocument
+from vram_advisor.report.imported_document import ImportedDocument
 
 
 class IntervalDocument(TypedDict):
@@ -57,68 +57,30 @@ class DeviceDocument(TypedDict):
     processes: list[ProcessDocument]
 
 
-class CalibrationKeyDocument(TypedDict):
-    """Where a calibration was made."""
-
-    backend: Backend
-    gpu: str
-    """Name of the device as the driver prints it."""
-    driver: str | None
-    """Major version."""
-    torch: str
-    """Major and minor version."""
-    recipe: str
-    system: str
-
-
-class LearntDocument(TypedDict):
-    """One coefficient before and after."""
-
-    name: str
-    prior: float
-    prior_sd: float
-    value: float
-    sd: float
-    bounded: bool
-    """The measurements asked for more than the bound of a correction allows."""
-
-
-class AppliedCalibrationDocument(TypedDict):
-    """Which measurements corrected the answer."""
-
-    id: str
-    created: str
-    """UTC, ISO 8601 with seconds."""
-    kinship: Kinship
-    """What it has in common with the question."""
-    differs: list[str]
-    """What has not, so that less of it counts: torch, driver, levers, allocator, program."""
-    key: CalibrationKeyDocument
-    learnt: list[LearntDocument]
-    """As far as it counts here."""
-
-
-class KeptCalibrationDocument(TypedDict):
-    """A calibration without its measurements."""
-
-    id: str
-    created: str
-    """UTC, ISO 8601 with seconds."""
-    program: str
-    """Version of vram-advisor that made it."""
-    key: CalibrationKeyDocument
-    learnt: list[LearntDocument]
-    runs: int
-
-
-class CalibrationsDocument(TypedDict):
-    """What ``vram-advisor calibrations --json`` prints."""
+class ReportDocument(TypedDict):
+    """What ``vram-advisor detect --report --json`` prints."""
 
     schema_version: int
-    calibrations: list[KeptCalibrationDocument]
-    """The newest first."""
-    problems: list[str]
-    """Files that are not used, each in a sentence that says why."""
+    report: list[str]
+    """Lines of text."""
+
+
+class ValueDocument(TypedDict):
+    """One value of an option."""
+
+    name: str
+    title: str
+    evidence: Evidence
+    """How it is known: traced, measured, or read in source."""
+    source: str
+
+
+class ValuesDocument(TypedDict):
+    """What ``vram-advisor schema OPTION --json`` prints."""
+
+    schema_version: int
+    option: str
+    values: list[ValueDocument]
 
 
 class RecipeDocument(TypedDict):
@@ -241,6 +203,8 @@ class AnswerDocument(TypedDict):
     """The best changes that make it fit, where it does not."""
     download: DownloadDocument | None
     """Null for a model that is a file of this machine."""
+    imported: ImportedDocument | None
+    """What --config read; null without it."""
     assumptions: list[str]
     warnings: list[str]
 

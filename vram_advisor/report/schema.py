@@ -14,10 +14,14 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.trial import Environment, Measurement, Trial
 from vram_advisor.report import (
     advice_document,
+    calibration_document,
+    calibration_types,
     choices_document,
     document_types,
+    imported_document,
     job_document,
     local_document,
+    sweep_document,
     trace_document,
 )
 from vram_advisor.report.choices import TABLES, names
@@ -41,14 +45,23 @@ DOCUMENTS: dict[str, Published] = {
     "advise": Published("the answer of advise --json", advice_document.AdviceDocument),
     "trace": Published("the trace of trace --json", trace_document.TraceDocument),
     "detect": Published("the machine of detect --json", Machine),
+    "report": Published("the text of detect --report --json", document_types.ReportDocument),
     "gpus": Published("the cards of gpus --json", list[GpuSpec]),
     "models": Published("the models of models --json", document_types.ModelsDocument),
     "local": Published("the models of models --local --json", local_document.LocalDocument),
     "fit": Published("the models of models --fit --json", choices_document.FittingDocument),
     "for": Published("the cards of gpus --for --json", choices_document.RankingDocument),
-    "calibrations": Published("the list of calibrations --json", document_types.CalibrationsDocument),
+    "calibrations": Published("the list of calibrations --json", calibration_types.CalibrationsDocument),
     "calibration": Published("one of calibrations show --json", Calibration),
+    "removed": Published("what calibrations remove --json took away", calibration_types.RemovedDocument),
+    "exported": Published("what calibrations export --json wrote", calibration_types.ExportedDocument),
+    "imported": Published("what calibrations import --json kept", calibration_types.ImportedCalibrationDocument),
+    "planned": Published("the first line of calibrate --json", calibration_document.PlannedDocument),
+    "progress": Published("the lines of calibrate --json while it runs", calibration_document.ProgressDocument),
+    "calibrated": Published("the last line of calibrate --json", calibration_document.CalibratedDocument),
     "accuracy": Published("the scores of accuracy --json", document_types.AccuracyDocument),
+    "sweep": Published("what sweep --json wrote", sweep_document.SweepDocument),
+    "values": Published("the values of schema OPTION --json", document_types.ValuesDocument),
     "workload": Published("what is asked: options of check", Workload),
     "plan": Published("the levers: options of check", Plan),
 }
@@ -74,7 +87,18 @@ def schema(name: str) -> dict[str, Any]:
 
 def _be_exact() -> None:
     """Refuse unknown keys and carry the docstrings of fields as descriptions, in every shape."""
-    homes = (document_types, advice_document, choices_document, job_document, local_document, trace_document)
+    homes = (
+        document_types,
+        advice_document,
+        calibration_document,
+        calibration_types,
+        choices_document,
+        imported_document,
+        job_document,
+        local_document,
+        sweep_document,
+        trace_document,
+    )
     declared = [v for home in homes for v in vars(home).values() if isinstance(v, type) and is_typeddict(v)]
     machine = (GpuProcess, GpuSnapshot, GpuSpec, HostSnapshot, Machine)
     calibration = (Calibration, CalibrationKey, Learnt, Measurement, Trial, Environment)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from typing_extensions import TypedDict
 
 from vram_advisor.domain.answer import SCHEMA_VERSION
+from vram_advisor.report.imported_document import ImportedDocument, imported_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vram_advisor.domain.imported import Imported
     from vram_advisor.domain.trace import Compared, TraceAnswer
 
 
@@ -51,14 +53,16 @@ class TraceDocument(TypedDict):
     host_bytes: int
     versions: dict[str, str]
     notes: list[str]
+    imported: ImportedDocument | None
+    """What --config read; null without it."""
     formula_refused: str | None
     """Why the closed form has no answer; null where it has one."""
     compared_phases: list[ComparedDocument]
     compared_components: list[ComparedDocument]
 
 
-def trace_document(answer: TraceAnswer) -> TraceDocument:
-    """A trace as a plain dictionary."""
+def trace_document(answer: TraceAnswer, imported: Imported | None = None) -> TraceDocument:
+    """A trace as a plain dictionary, with what was read of another program's file."""
     trace = answer.trace
     return {
         "schema_version": SCHEMA_VERSION,
@@ -85,6 +89,7 @@ def trace_document(answer: TraceAnswer) -> TraceDocument:
         "host_bytes": trace.host_bytes,
         "versions": dict(trace.versions),
         "notes": list(trace.notes),
+        "imported": imported_document(imported),
         "formula_refused": answer.refused,
         "compared_phases": _compared(answer.phases),
         "compared_components": _compared(answer.components),
