@@ -75,6 +75,24 @@ def test_rank_bits_and_checkpointing_move_the_right_way() -> None:
     assert allocated(attn_implementation="sdpa") <= allocated(attn_implementation="eager")
 
 
+def test_grouped_heads_in_fp32_have_their_scores_written_out() -> None:
+    """Flash attention takes 16 bit only, and memory-efficient attention no grouped heads (ATen sdp_utils.cpp): between
+    the passes 4 B per score and layer stay. Equal heads, 16 bit and repeated keys have fused kernels."""
+
+    def scores(model: str = "llama-3.2-1b", **choices: object) -> int:
+        plan = {"weights_dtype": "fp32", "mixed_precision": "none", "gradient_checkpointing": "none", **choices}
+        estimate = run(find_model(model), "full", sequence_length=512, **plan)
+        kept = [
+            a for c in estimate.components if c.kind == "activations" and "loss_forward" in c.alive for a in c.amounts
+        ]
+        return sum(a.nbytes(c.values) for c in estimate.components[:1] for a in kept if "probabilities" in a.label)
+
+    values = 16 * 32 * 512 * 512
+    assert scores() == scores(attn_implementation="sdpa_math") == 4 * values
+    assert scores(weights_dtype="bf16") == scores("llama-2-7b") == scores(padding="padded") == 0
+    assert scores(stack="trl-0.13") == 0
+
+
 def test_layers_are_linear_without_checkpointing() -> None:
     from dataclasses import replace
 

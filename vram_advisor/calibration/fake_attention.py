@@ -32,12 +32,18 @@ def flash(q: Any, k: Any, v: Any, dropout: float, causal: bool, scale: float | N
     return out[..., :width] if missing else out
 
 
+def as_numbers(mask: Any, query: Any) -> Any:
+    """A mask of truth values as what is added to the scores, in the type of the query."""
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    zero = torch.zeros((), dtype=query.dtype, device=query.device)
+    return torch.where(mask, zero, float("-inf")).to(query.dtype)
+
+
 def efficient(q: Any, k: Any, v: Any, mask: Any, dropout: float, causal: bool, scale: float | None) -> Any:
     """Memory-efficient attention; a mask becomes numbers of the query's type."""
+    mask = as_numbers(mask, q)
     if mask is not None:
-        if mask.dtype == torch.bool:
-            zero = torch.zeros((), dtype=q.dtype, device=q.device)
-            mask = torch.where(mask, zero, float("-inf")).to(q.dtype)
         mask = mask.expand(q.shape[0], q.shape[1], q.shape[2], k.shape[2])
     saves = torch.is_grad_enabled() and any(t.requires_grad for t in (q, k, v))
     return aten._scaled_dot_product_efficient_attention(q, k, v, mask, saves, dropout, causal, scale=scale)[0]
@@ -77,9 +83,11 @@ def scaled_dot_product_attention(
             "Memory-efficient attention takes no grouped heads (ATen sdp_utils.cpp), and transformers groups them where "
             "no sequence is padded: use --attn-implementation sdpa."
         )
-    return aten._scaled_dot_product_attention_math(
-        query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-    )[0]
+    # Autocast casts the inputs of the whole function and leaves what runs inside alone (ATen autocast_mode.h).
+    with torch.autocast(kind, enabled=False):
+        return aten._scaled_dot_product_attention_math(
+            query, key, value, as_numbers(attn_mask, query), dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )[0]
 
 
 def flash_attn_func(

@@ -72,8 +72,14 @@ def _promoted(args: Any, kwargs: Any) -> Sizes:
     return [t.numel() * common.itemsize for t in tensors if t.dtype != common]
 
 
+def _safe_softmax(args: Any, kwargs: Any) -> Sizes:
+    """Which scores are masked: rows without a key are zeroed (ATen attention.cpp)."""
+    return [args[0].numel()]
+
+
 Table = dict[str, Callable[[Any, Any], Sizes]]
 GPU: Table = {
+    "aten::_safe_softmax": _safe_softmax,
     "aten::_scaled_dot_product_flash_attention_backward": _flash_backward,
     "bitsandbytes::gemm_4bit": _multiply_4bit,
     "bitsandbytes::int8_vectorwise_quant": _quantise_8bit,

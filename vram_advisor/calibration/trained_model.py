@@ -114,6 +114,10 @@ def configuration(trial: Trial) -> Any:
     text = values.get("text_config")
     if isinstance(text, dict) and "tie_word_embeddings" in values:
         text.setdefault("tie_word_embeddings", values["tie_word_embeddings"])
+    for part in (values, text):
+        if isinstance(part, dict) and "kv_lora_rank" in part:
+            # A query without a latent is written as null, which the catalogue leaves out; transformers takes that for 1536.
+            part.setdefault("q_lora_rank", None)
     try:
         config = _read(values)
     except BadInput:

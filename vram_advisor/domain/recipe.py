@@ -32,6 +32,9 @@ class Recipe:
     stream stay fp32."""
     repeats_kv: tuple[str, ...] = ()
     """Architectures whose flash attention gets keys and values once per query head (transformers 4.45 and older)."""
+    grouped_sdpa: bool = True
+    """scaled_dot_product_attention gets grouped heads as they are where there is no mask; otherwise, as in transformers
+    before 4.54, keys and values are repeated for every head first."""
     softmax_keeps_input: bool = False
     """PyTorch before 1.11: softmax and log-softmax keep their input for the backward pass (derivatives.yaml)."""
     keeps_cache: tuple[str, ...] = ()
@@ -119,7 +122,7 @@ _ROWS = (
         "torchtune recipes/lora_finetune_single_device.py (one dtype, no autocast),"
         " modules/loss/ce_chunked_output_loss.py, training/activations.py, configs/llama3_1",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, loss="torchtune_chunked", outputs_in_fp32=False,
-        clips_gradients=False, fp32_embedding_states=False, activation_sd=0.06,
+        clips_gradients=False, fp32_embedding_states=False, grouped_sdpa=False, activation_sd=0.06,
     ),
     Recipe(
         "litgpt", "LitGPT, single device", "litgpt 0.5.13, lightning 2.5", "read in source",
@@ -127,57 +130,57 @@ _ROWS = (
         " finetune/full.py; lightning fabric/plugins/precision",
         quantised_adapter_dtype="base", full_weights_dtype="fp32", quantised_autocast=False, frozen_weights_dtype="fp32", loss="litgpt_chunked",
         optimizer="adamw_torch", gradient_checkpointing="none", clips_gradients=False,
-        fp32_embedding_states=False, activation_sd=0.06,
+        fp32_embedding_states=False, grouped_sdpa=False, activation_sd=0.06,
     ),
     Recipe(
         "transformers-2022", "transformers of early 2022, Trainer", "transformers 4.16, torch 1.10", "measured",
         "transformers trainer.py (fp32 weights, adamw_hf); torch tools/autograd/derivatives.yaml of 1.10",
         full_weights_dtype="fp32", optimizer="adamw_hf", logits_form="4.45", attn_implementation="eager",
-        linear_experts=True, reentrant=True, softmax_keeps_input=True, activation_sd=0.03,
+        linear_experts=True, reentrant=True, softmax_keeps_input=True, grouped_sdpa=False, activation_sd=0.03,
     ),
     Recipe(
         "trl-0.13", "TRL SFTTrainer of January 2025", "trl 0.13.0, transformers 4.48.1, peft 0.13.2", "measured",
         "trl trainer/sft_trainer.py (kbit preparation), trainer/utils.py peft_module_casting_to_bf16; transformers"
         " loss/loss_utils.py; peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, grouped_sdpa=False, activation_sd=0.009,
     ),
     Recipe(
         "trl-0.11", "TRL SFTTrainer of October 2024", "trl 0.11.4, transformers 4.45.2, peft 0.13.2", "measured",
         "trl trainer/sft_trainer.py (kbit preparation); transformers models/llama/modeling_llama.py (fp32 logits,"
         " shifted copy); peft tuners/lora/layer.py, tuners/lora/bnb.py",
-        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
+        kbit_prepared=True, kbit_embeddings="base", optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, grouped_sdpa=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-0.13", "fms-acceleration, no kbit upcast, 2025", "fms-acceleration-peft, trl 0.13.0, transformers 4.48.1",
         "measured",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
+        optimizer="adamw_torch", logits_form="4.46", linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, grouped_sdpa=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-0.11", "fms-acceleration, no kbit upcast, 2024", "fms-acceleration-peft, trl 0.11.4, transformers 4.45.2",
         "measured",
         "fms_acceleration_peft framework_plugin_bnb.py, framework_plugin_autogptq.py, gptqmodel/nn_modules",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, grouped_sdpa=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-foak-0.13", "fms-acceleration, fused kernels, 2025", "fms-acceleration-foak, trl 0.13.0",
         "measured",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.46", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
+        linear_experts=True, lora_dropout=0.1, reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, grouped_sdpa=False, activation_sd=0.009,
     ),
     Recipe(
         "fms-foak-0.11", "fms-acceleration, fused kernels, 2024", "fms-acceleration-foak, trl 0.11.4",
         "measured",
         "fms_acceleration_foak fused_ops/unsloth_lora, kernels/unsloth, models/llama.py",
         loss="unsloth", optimizer="adamw_torch", logits_form="4.45", norm_kernel="fused", lora_kernel="fused",
-        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, activation_sd=0.009,
+        linear_experts=True, lora_dropout=0.1, repeats_kv=("mistral", "mixtral"), reentrant=True, keeps_cache=("gpt_bigcode",), liger_patches=False, grouped_sdpa=False, activation_sd=0.009,
     ),
     Recipe(
         "swift-1", "ms-swift 1", "ms-swift 1.7, transformers 4.38, peft 0.9", "measured",
         "swift llm/tuner.py, llm/utils/argument.py (lora_dtype fp32), trainers/trainers.py; transformers"
         " models/llama/modeling_llama.py _update_causal_mask: a full mask of max_position_embeddings",
-        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, reentrant=True, activation_sd=0.03,
+        optimizer="adamw_torch", logits_form="4.45", linear_experts=True, reentrant=True, grouped_sdpa=False, activation_sd=0.03,
     ),
     Recipe(
         "fsdp-qlora", "Answer.AI fsdp_qlora train.py", "train.py of 2024, transformers 4.38, peft 0.9",
@@ -186,7 +189,7 @@ _ROWS = (
         " scripts/lora.py",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch",
         logits_form="4.45", outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False,
-        fp32_embedding_states=False, activation_sd=0.012,
+        fp32_embedding_states=False, grouped_sdpa=False, activation_sd=0.012,
     ),
     Recipe(
         "torchtitan", "torchtitan pre-training", "torchtitan 0.3", "measured",

@@ -11,9 +11,10 @@ from vram_advisor.domain.model import Attention
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.habits import Habits
 from vram_advisor.memory.linear import linear
+from vram_advisor.memory.math_attention import math
 from vram_advisor.memory.norms import norm
 from vram_advisor.memory.rotary import halves, rotate_complex
-from vram_advisor.memory.scores import flash_work, kernel
+from vram_advisor.memory.scores import flash_work, is_masked, kernel
 from vram_advisor.memory.tape import Value
 
 
@@ -75,7 +76,9 @@ def weighted_values(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h:
     compute = n.autocast or q.itemsize
     q, k, v = t.cast(q, compute), t.cast(k, compute), t.cast(v, compute)
     name = kernel(n, a, h)
-    if name in ("eager", "math"):
+    if name == "math":
+        return math(t, q, k, v, a, by_head=True, masked=is_masked(n, a, h), grouped=False)
+    if name == "eager":
         raw = t.record("attention scores", [q, k], "Q", heads, compute, saved=[q, k])
         wide = t.cast(t.scale(raw, "scaled attention scores"), 4, "attention scores in fp32")
         soft = t.record("attention probabilities in fp32", [wide], "Q", heads, 4, save_output=True)

@@ -27,6 +27,8 @@ class Numerics:
     """flash, efficient, math or eager."""
     sdpa: bool = False
     """The kernel is chosen by scaled_dot_product_attention."""
+    grouped_sdpa: bool = True
+    """transformers hands grouped heads to scaled_dot_product_attention as they are where there is no mask."""
     padded: bool = False
     """A padding mask reaches the attention."""
     one_sequence: bool = False

@@ -1,7 +1,7 @@
 """Softmax attention of queries, keys and values by the kernel that is used.
 
 Sources: transformers ``integrations/sdpa_attention.py``, ``integrations/flash_attention.py``; flash-attn
-``csrc/flash_attn/flash_api.cpp``; ATen ``native/transformers``.
+``csrc/flash_attn/flash_api.cpp``; ATen ``native/transformers/cuda/sdp_utils.cpp`` and ``attention.cpp``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from vram_advisor.domain.model import Attention, ModelSpec
 from vram_advisor.memory.eager import eager, repeat
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.habits import Habits, habits
+from vram_advisor.memory.math_attention import math
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.rotary import is_joined
 from vram_advisor.memory.tape import Value
@@ -35,8 +36,14 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     if asked == "flash" and h.fused == "copies" and a.num_key_value_heads == 1:
         # One key head is broadcast: no fused kernel takes it.
         return "math"
-    if asked == "flash" and (is_masked(n, a, h) or a.v_head_dim != a.head_dim):
+    if asked != "flash":
+        return asked
+    if is_masked(n, a, h) or a.v_head_dim != a.head_dim:
         return "efficient"
+    if (n.autocast or n.stream) == 4:
+        # Flash attention takes 16 bit only, and memory-efficient attention no grouped heads (sdp_utils.cpp
+        # check_batch_size_and_num_heads_dense<false>): those that are handed on as they are end in the fallback.
+        return "math" if n.grouped_sdpa and a.num_key_value_heads != a.num_attention_heads else "efficient"
     return asked
 
 
@@ -61,13 +68,14 @@ def scores(t: LayerTape, q: Value, k: Value, v: Value, a: Attention, h: Habits) 
     q = t.cast(q, compute)
     heads = a.num_attention_heads
     masked = is_masked(n, a, h)
-    grouped = masked or n.repeats_kv or name in ("efficient", "math")
-    # One key head is stretched without a copy, unless a product needs heads and sequences as one dimension.
-    if grouped and (a.num_key_value_heads > 1 or (name == "math" and not n.one_sequence)):
+    grouped = masked or n.repeats_kv or name == "efficient" or (name == "math" and not n.grouped_sdpa)
+    if grouped and a.num_key_value_heads > 1:
         k = repeat(t, k, "key", q.width)
         v = repeat(t, v, "value", a.output_size)
     if name == "math":
-        return math(t, q, k, v, a), None
+        joined = is_joined(a, h) and not h.rotated_by_token
+        by_head = joined or h.rotary == "halves"
+        return math(t, q, k, v, a, by_head=by_head, masked=masked, grouped=h.fused != "copies"), None
     statistics = Amount("attention log-sum-exp", "T", heads, 4, "activation")
     work: list[Amount] = []
     saved: list[Value | Amount] = [q, k, v, statistics]
@@ -96,14 +104,3 @@ def flash_work(q: Value, k: Value, a: Attention) -> list[Amount]:
     if k.width != q.width:
         work.append(Amount("flash attention dk and dv per query head", "T", 2 * q.width, q.itemsize, "workspace"))
     return work
-
-
-def math(t: LayerTape, q: Value, k: Value, v: Value, a: Attention) -> Value:
-    """The fallback of scaled_dot_product_attention: fp32 throughout (ATen native/transformers/attention.cpp)."""
-    heads, e = a.num_attention_heads, q.itemsize
-    q, k, v = t.cast(q, 4), t.cast(k, 4), t.cast(v, 4)
-    q, k = t.scale(q, "scaled query"), t.scale(k, "scaled key")
-    raw = t.record("attention scores", [q, k], "Q", heads, 4, saved=[q, k])
-    soft = t.record("attention probabilities", [raw], "Q", heads, 4, save_output=True)
-    out = t.record("attention output in fp32", [soft, v], q.rows, a.output_size, 4, saved=[soft, v])
-    return t.cast(out, e, "attention output")

@@ -214,6 +214,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         quantization=fmt.kernel,
         attention=attention_kernel(plan.attn_implementation).kernel,
         sdpa=plan.attn_implementation.startswith("sdpa"),
+        grouped_sdpa=recipe.grouped_sdpa,
         padded=workload.padding == "padded",
         norm_kernel="fused" if liger else recipe.norm_kernel,
         mlp_kernel="fused" if liger else recipe.mlp_kernel,
