@@ -50,8 +50,8 @@ class Segment:
     role: Literal["part", "overhead", "free", "held"]
 
 
-def segments(option: Option, device: Device | None) -> list[Segment]:
-    """What the card holds at the peak, the largest part first, then what is free and what others hold."""
+def kinds_at_peak(option: Option) -> dict[str, int]:
+    """Bytes of each kind that is alive at the peak [B]. A correction is spread over the parts that it corrects."""
     estimate = option.estimate
     alive = [c for c in estimate.components if estimate.peak.phase in c.alive]
     correction = sum(c.nbytes for c in alive if c.kind == "correction")
@@ -63,6 +63,12 @@ def segments(option: Option, device: Device | None) -> list[Segment]:
             # A correction may be negative: it is drawn within the parts that it corrects.
             nbytes = component.nbytes + round(share * grown[id(component)])
             kinds[component.kind] = kinds.get(component.kind, 0) + nbytes
+    return kinds
+
+
+def segments(option: Option, device: Device | None) -> list[Segment]:
+    """What the card holds at the peak, the largest part first, then what is free and what others hold."""
+    estimate, kinds = option.estimate, kinds_at_peak(option)
     ordered = sorted(kinds.items(), key=lambda kind: -kind[1])
     found = [Segment(KIND_TITLES.get(k, k.replace("_", " ")), n, "part") for k, n in ordered[:NAMED]]
     found.append(Segment("other", sum(n for _, n in ordered[NAMED:]), "part"))

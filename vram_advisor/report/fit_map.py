@@ -82,6 +82,17 @@ def cells(rows: Axis, columns: Axis, ask: Callable[[dict[str, Any]], Answer]) ->
             yield Cell(i, j, option.verdict.outcome, option.estimate.peak.minimum_bytes.mid)
 
 
+def fixed_fields(answer: Answer) -> dict[str, Any]:
+    """The fields that set the shown option apart from the others that are compared."""
+    plans = [vars(option.plan) for option in answer.options]
+    differing = [name for name in plans[0] if len({plan[name] for plan in plans}) > 1]
+    if "quantization" in differing:
+        # What else differs follows from the storage format.
+        differing = ["quantization"]
+    plan = shown(answer).plan
+    return {name: getattr(plan, name) for name in differing}
+
+
 def _axis(field: str, usual: tuple[int, ...], asked: int) -> Axis:
     values = tuple(sorted({*usual, asked}))
     return Axis(field, (field,), values, values.index(asked))

@@ -49,7 +49,7 @@ def components_table(option: Option, width: int, terms: Terms) -> list[Line]:
         (
             line(size(component.nbytes)),
             line(component.label.replace(NVIDIA.blas, terms.blas)),
-            line(_first_product(component), "dim"),
+            line(first_product(component), "dim"),
         )
         for component in kept
     ]
@@ -78,7 +78,7 @@ def _room(option: Option) -> Line:
     return () if spare is None else line(f"{size(abs(spare))} {'spare' if spare >= 0 else 'short'}", "dim")
 
 
-def _first_product(component: Component) -> str:
+def first_product(component: Component) -> str:
     """The largest product of a formula."""
     products = component.formula.split(" + ")
     return products[0] + (f" +{NBSP}{len(products) - 1}{NBSP}more" if len(products) > 1 else "")

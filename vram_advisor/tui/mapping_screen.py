@@ -11,7 +11,7 @@ from textual.worker import get_current_worker
 
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.gpu import Machine
-from vram_advisor.report.fit_map import Axis, Cell, axes, cells
+from vram_advisor.report.fit_map import Axis, Cell, axes, cells, fixed_fields
 from vram_advisor.report.words import shown
 from vram_advisor.tui.asking import Refusal, ask
 from vram_advisor.tui.choosing_screen import ChoosingScreen
@@ -48,7 +48,7 @@ class MappingScreen(ChoosingScreen):
             return
         self._mapped = of
         option = shown(self.answer)
-        fixed = _fixed(self.answer)
+        fixed = fixed_fields(self.answer)
         found = axes(self.situation.workload, self.situation.plan, option.plan)
         self.query_one(FitMap).begin(found)
         self._make_map(
@@ -87,13 +87,3 @@ class MappingScreen(ChoosingScreen):
     def take_cell(self, event: FitMap.Taken) -> None:
         """The cell becomes the question."""
         self.change(self.situation.having(**event.values))
-
-
-def _fixed(answer: Answer) -> dict[str, Any]:
-    """The fields that set the shown option apart from the others that are compared."""
-    plans = [vars(option.plan) for option in answer.options]
-    differing = [name for name in plans[0] if len({plan[name] for plan in plans}) > 1]
-    if "quantization" in differing:
-        differing = ["quantization"]
-    plan = shown(answer).plan
-    return {name: getattr(plan, name) for name in differing}

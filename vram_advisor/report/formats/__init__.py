@@ -1,0 +1,1 @@
+"""Answers as CSV, Markdown, HTML and SVG; imported only where one of them is asked for."""

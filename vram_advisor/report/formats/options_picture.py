@@ -1,0 +1,51 @@
+"""The options side by side on one scale, each with its parts, its interval and its verdict."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.estimate import Outcome
+from vram_advisor.report.formats.canvas import canvas, label, pointer, upright, whisker
+from vram_advisor.report.formats.markup import node
+from vram_advisor.report.formats.parts import draw, kind_order, needed
+from vram_advisor.report.words import shown
+from vram_advisor.units.bytes import gib
+
+MARKS: dict[Outcome, str] = {"fits": "✓", "tight": "≈", "spill": "~", "no": "✗", "unknown": "?"}
+"""Verdicts as signs; the word stands beside them."""
+WORDS: dict[Outcome, str] = {
+    "fits": "fits", "tight": "tight", "spill": "spills", "no": "does not fit", "unknown": "unknown",
+}  # fmt: skip
+ROW, BAR, FIRST = 58, 22, 26
+"""Pixels from option to option, of a bar, and above the first option."""
+
+
+def options_picture(answer: Answer) -> Element:
+    """One bar for each option."""
+    device, options = answer.device, answer.options
+    order = kind_order(shown(answer))
+    most = max(option.estimate.peak.minimum_bytes.high for option in options)
+    total = max(most, device.free_bytes if device else 0)
+    described = ". ".join(f"{option.title}: {_said(option)}" for option in options)
+    first = FIRST if device else 0
+    root = canvas("options", "The options compared", f"{described}.", first + ROW * len(options))
+    for i, option in enumerate(options):
+        need, y = option.estimate.peak.minimum_bytes, first + ROW * i
+        best = " ◂" if i == answer.recommended else ""
+        node(root, "text", f"{option.title}{best}", x=0, y=y + 12, class_="strong")
+        node(root, "text", _said(option), x="100%", y=y + 12, class_=f"end {option.verdict.outcome}")
+        draw(root, needed(option, device, order), total, y + 18, BAR)
+        whisker(root, need.low / total, need.mid / total, need.high / total, y + 18 + BAR / 2)
+    if device is not None:
+        end = device.free_bytes / total
+        for i in range(len(options)):
+            upright(root, end, FIRST + ROW * i + 15, FIRST + ROW * i + 22 + BAR, "ink-line mark")
+        pointer(root, end, FIRST - 3)
+        label(root, f"{gib(device.free_bytes)} free", end, 11, "soft")
+    return root
+
+
+def _said(option: Option) -> str:
+    outcome = option.verdict.outcome
+    return f"{gib(option.estimate.peak.minimum_bytes.mid)} {MARKS[outcome]} {WORDS[outcome]}"
