@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from vram_advisor.domain.amount import evaluate
@@ -16,7 +16,7 @@ from vram_advisor.memory.overhead import workspace_bytes
 from vram_advisor.memory.resident import ALL, STEP, residents
 from vram_advisor.memory.setup import set_up
 from vram_advisor.memory.step import Step, compile_step
-from vram_advisor.memory.timeline import FUSED_ROWS, positions, sequences, symbols, variant
+from vram_advisor.memory.timeline import FUSED_ROWS, positions, sequences, symbols, variant, without_size
 from vram_advisor.units.grid import Number, largest, where
 
 
@@ -45,7 +45,7 @@ def training_grid(
     Raises:
         BadInput, NotModelled: as ``estimate_training``.
     """
-    setup = set_up(model, replace_size(workload), plan, recipe)
+    setup = set_up(model, without_size(workload), plan, recipe)
     batch = sequences(workload, micro_batch_size)
     values = symbols(model, setup.key.head.loss, batch, positions(model, sequence_length))
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
@@ -71,8 +71,3 @@ def training_grid(
             nbytes = where(values[2] > FUSED_ROWS, nbytes, largest_moment(few, phase))
         phases[phase] = phases[phase] + nbytes + sum(a.nbytes(values) for a in many.shared)
     return Grid(phases, largest(*(phases[phase] for phase in ALL)))
-
-
-def replace_size(workload: Workload) -> Workload:
-    """The workload with batch and length 1: they are the axes of a grid."""
-    return replace(workload, micro_batch_size=1, sequence_length=1)

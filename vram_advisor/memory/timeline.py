@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from vram_advisor.domain.amount import Amount, evaluate
+from vram_advisor.domain.amount import ZERO, Amount, Size, evaluate
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.estimate import Adapter, Component, Estimate, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
@@ -55,6 +56,12 @@ def positions(model: ModelSpec, sequence_length: Any) -> Any:
 def sequences(workload: Workload, micro_batch_size: Any) -> Any:
     """Sequences of one forward pass: preference objectives run chosen and rejected answers together."""
     return micro_batch_size * (2 if workload.objective in ("dpo", "orpo") else 1)
+
+
+@lru_cache(maxsize=1024)
+def without_size(workload: Workload) -> Workload:
+    """The workload with batch and length 1: choices and residents do not depend on them and are made once."""
+    return replace(workload, micro_batch_size=1, sequence_length=1)
 
 
 def window(model: ModelSpec) -> int | None:
@@ -114,7 +121,7 @@ def estimate_training(
     Raises:
         BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
     """
-    setup = set_up(model, workload, plan, recipe)
+    setup = set_up(model, without_size(workload), plan, recipe)
     b, s = sequences(workload, workload.micro_batch_size), positions(model, workload.sequence_length)
     size = window(model)
     step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1, size is not None and s > size))
@@ -183,12 +190,18 @@ def cut(model: ModelSpec, workload: Workload) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=8192)
+def group_size(group: Group) -> Size:
+    """The sum of what a group holds; it stands for all batches and lengths."""
+    return tuple(map(sum, zip(*(a.size for a in group.amounts), strict=True))) or ZERO
+
+
 def dynamic(chosen: dict[str, Candidate], values: tuple[int, ...]) -> list[Component]:
     """The groups of the worst moment of each phase; equal ones are listed once."""
     found: dict[tuple[str, str, int], tuple[Group, list[Phase]]] = {}
     for phase, candidate in chosen.items():
         for group in candidate.groups:
-            nbytes = sum(a.nbytes(values) for a in group.amounts)
+            nbytes = evaluate(group_size(group), values)
             found.setdefault((group.kind, group.label, nbytes), (group, []))[1].append(phase)  # type: ignore[arg-type]
     return [
         Component(kind, label, nbytes, group.amounts, values, tuple(alive), group.reference)

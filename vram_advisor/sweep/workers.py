@@ -12,12 +12,12 @@ from multiprocessing.connection import wait as wait_for
 
 from vram_advisor.domain.sweep import Sweep
 from vram_advisor.sweep.kinds import Kinds, kinds
-from vram_advisor.sweep.needs import Needs, needs
+from vram_advisor.sweep.needs import Estimator, Needs
 
 AHEAD = 3
 """Models that each process may be ahead of the rows that are written."""
 
-_sweep: tuple[Sweep, Kinds] | None = None
+_own: tuple[Sweep, Estimator] | None = None
 
 
 def estimate_all(
@@ -29,8 +29,9 @@ def estimate_all(
         processes: how many work; with one nothing is started.
     """
     if processes == 1 or len(numbers) <= 1:
+        estimator = Estimator(sweep.questions, found)
         for number in numbers:
-            yield number, needs(sweep.models[number], sweep.questions, found)
+            yield number, estimator.needs(sweep.models[number])
         return
     # A fresh interpreter: a fork would take along threads and locks of a terminal app.
     context = multiprocessing.get_context("spawn")
@@ -54,11 +55,11 @@ def _first(waiting: list[tuple[int, Future[Needs]]]) -> tuple[int, Needs]:
 
 
 def _begin(sweep: Sweep) -> None:
-    global _sweep
+    global _own
     # Ctrl-C reaches the whole group: the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _sweep = (sweep, kinds(sweep.questions, [device for _, device in sweep.cards]))
+    _own = (sweep, Estimator(sweep.questions, kinds(sweep.questions, [device for _, device in sweep.cards])))
 
 
 def _end_with_parent() -> None:
@@ -69,6 +70,6 @@ def _end_with_parent() -> None:
 
 
 def _needs(number: int) -> Needs:
-    assert _sweep is not None
-    sweep, found = _sweep
-    return needs(sweep.models[number], sweep.questions, found)
+    assert _own is not None
+    sweep, estimator = _own
+    return estimator.needs(sweep.models[number])
