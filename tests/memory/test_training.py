@@ -82,10 +82,8 @@ def test_grouped_heads_in_fp32_have_their_scores_written_out() -> None:
     def scores(model: str = "llama-3.2-1b", **choices: object) -> int:
         plan = {"weights_dtype": "fp32", "mixed_precision": "none", "gradient_checkpointing": "none", **choices}
         estimate = run(find_model(model), "full", sequence_length=512, **plan)
-        kept = [
-            a for c in estimate.components if c.kind == "activations" and "loss_forward" in c.alive for a in c.amounts
-        ]
-        return sum(a.nbytes(c.values) for c in estimate.components[:1] for a in kept if "probabilities" in a.label)
+        kept = [c for c in estimate.components if c.kind == "activations" and "loss_forward" in c.alive]
+        return sum(a.nbytes(c.values) for c in kept for a in c.amounts if "probabilities" in a.label)
 
     values = 16 * 32 * 512 * 512
     assert scores() == scores(attn_implementation="sdpa_math") == 4 * values
