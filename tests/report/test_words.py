@@ -39,7 +39,7 @@ def test_tight_says_how_likely_and_how_to_need_less() -> None:
     assert "72 % likely to fit" in words.verdict(tight).text
     said = words.next_steps(tight)[1]
     assert said.startswith("Loss fused with the output layer (Liger): fits, needs 10.67 GiB, 1.00 GiB to spare")
-    assert said.endswith("about 8 % faster (--loss liger).")
+    assert said.endswith("about 8 % less time (--loss liger).")
     assert "To need less" in words.next_steps(replace(tight, advices=()))[1]
     assert words.aside(tight) == "Q4 is tight: 72 % likely to fit."
 

@@ -10,7 +10,7 @@ from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
 from vram_advisor.advice.options import lacks_bf16
 from vram_advisor.advice.pace import CoefficientsOf, coefficients_of
 from vram_advisor.advice.reach import bound, bounds
-from vram_advisor.advice.search import Moves, Tried, quality_of, search, tier_of
+from vram_advisor.advice.search import AT_ONCE, Moves, Tried, quality_of, search, tier_of
 from vram_advisor.advice.verdict import FITS, judge
 from vram_advisor.domain.advice import Advice, AdviceAnswer, Change, Move
 from vram_advisor.domain.answer import Option
@@ -126,7 +126,10 @@ def advise(desk: Desk) -> AdviceAnswer:
     levers = [*_that_run(all_moves(setting), device), *_smaller_models(desk)]
     result = search(levers, desk.attempt, float(device.free_bytes), desk.time)
     advices = [_advice(desk, asked, found.moves, found.reasons) for found in result.found if found.moves]
-    able = {moves: tried for moves, tried in result.tried.items() if tried.probability >= FITS}
+    # A list of all there is to do was tried for what it says of shorter ones.
+    able = {
+        moves: tried for moves, tried in result.tried.items() if tried.probability >= FITS and len(moves) <= AT_ONCE
+    }
     front = [moves for moves in _front(able) if moves]
     option = Option("as asked", setting.plan, recipe(setting.plan.recipe), asked.estimate, asked.verdict)
     fits = asked.verdict.outcome == "fits"

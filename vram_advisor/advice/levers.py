@@ -149,6 +149,14 @@ def _expandable(s: Setting) -> Iterator[Step]:
 def _offload(s: Setting) -> Iterator[Step]:
     if s.plan.offload == "none" and s.workload.method == "full":
         yield Step("optimizer states in the computer's memory", {"offload": "optimizer"})
+    if s.plan.offload != "parameters" and s.plan.num_gpus > 1:
+        shared = {} if s.plan.sharding in ("fsdp_full", "zero3") else {"sharding": "fsdp_full"}
+        yield Step(
+            "weights shared out and kept in the computer's memory (FSDP2)",
+            {**shared, "offload": "parameters"},
+            cost="weights cross PCIe in every pass",
+            needs="FSDP2 with CPU offload, and system memory for the whole model",
+        )
 
 
 def _sharding(s: Setting) -> Iterator[Step]:
@@ -231,7 +239,7 @@ TRAINING: tuple[Lever, ...] = (
     Lever("batch", "micro batch", "same result", "activations and logits", "more, smaller steps for the same batch", "", _batch),
     Lever("optimizer", "optimizer of the same result", "same result", "optimizer states", _FREE, "", _same_optimizer),
     Lever("expandable", "expandable segments", "same result", "the allocator's slack", _FREE, "PyTorch on Linux", _expandable),
-    Lever("offload", "optimizer on the host", "same result", "optimizer states", "each step waits for the processor and PCIe", "DeepSpeed or FSDP, and system memory", _offload),
+    Lever("offload", "states or weights on the host", "same result", "optimizer states", "each step waits for the processor and PCIe", "DeepSpeed or FSDP, and system memory", _offload),
     Lever("sharding", "sharding", "same result", "weights, gradients and states", "communication between the GPUs", "", _sharding),
     Lever("quantization", "precision of the base", "same model", "weights", "the base is rounded", "", _quantization),
     Lever("precision", "pure bf16", "same model", "weights, gradients and states", "small updates are rounded away; watch the loss", "", _precision),

@@ -11,7 +11,7 @@ from vram_advisor.report.command import command_line
 from vram_advisor.report.job import job_lines, speed_sentence, speed_words
 from vram_advisor.report.layout import BLANK, NBSP, Column, Line, indented, line, table, wrapped
 from vram_advisor.report.look import Look
-from vram_advisor.report.sizes import percent
+from vram_advisor.report.sizes import time_beside
 from vram_advisor.report.words import METHODS
 from vram_advisor.units.bytes import GIB, gib
 
@@ -31,8 +31,8 @@ FIELD_TITLES = {
     "context_length": "context length",
     "num_sequences": "sequences at once",
 }
-SAME = 0.02
-"""Times that differ by less are called the same."""
+NOTHING = "none"
+"""How a cost begins that is none."""
 
 
 def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None = None) -> Iterator[Line]:
@@ -40,12 +40,17 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None =
     width = min(width, WIDEST)
     asked, device = answer.asked, answer.device
     where = f" on {device.name}" if device is not None else ""
-    yield from wrapped(line(f"{answer.model.id}, {METHODS[answer.workload.method]}{where}", "bold"), width)
+    yield from wrapped(
+        line(f"{answer.model.id}, {METHODS[answer.workload.method]}, {asked.title}{where}", "bold"), width
+    )
     yield BLANK
     outcome = asked.verdict.outcome
     yield from wrapped(((outcome.upper(), f"bold {outcome}"), (f"  {asked.verdict.reason}", "")), width, hanging=6)
     if answer.speed is not None:
-        yield from wrapped(line(speed_sentence(answer.speed, answer.workload.trains)), width)
+        said = speed_sentence(answer.speed, answer.workload.trains)
+        if outcome == "no":
+            said = f"If it fitted: {said[0].lower()}{said[1:]}"
+        yield from wrapped(line(said), width)
     for number, advice in enumerate(answer.advices, 1):
         yield BLANK
         yield from _advice(number, advice, answer, look, width, gpu)
@@ -89,7 +94,9 @@ def _advice(
     yield from wrapped(((f"{number}. {heading}", "bold"), (reasons, "dim")), width, hanging=3)
     yield from indented(_bars(advice, answer, look), 3)
     sentences = [_memory(advice), _time(advice), _peak(advice)]
-    costs = dict.fromkeys(move.cost for move in advice.moves if move.cost)
+    costs = list(dict.fromkeys(move.cost for move in advice.moves if move.cost))
+    # What costs nothing goes without saying beside what does.
+    costs = [cost for cost in costs if not cost.startswith(NOTHING)] or costs[:1]
     sentences.append(f"Costs: {'; '.join(costs)}." if costs else "")
     needs = dict.fromkeys(move.needs for move in advice.moves if move.needs)
     sentences.append(f"Needs: {'; '.join(needs)}." if needs else "")
@@ -127,14 +134,10 @@ def _memory(advice: Advice) -> str:
 
 
 def _time(advice: Advice) -> str:
-    change = advice.relative_time - 1
-    how = "As fast as before" if abs(change) < SAME else f"About {percent(abs(change))} {_than(change)}"
+    how = time_beside(advice.relative_time) or "as fast as before"
+    how = f"{how[0].upper()}{how[1:]}"
     known = speed_words(advice.speed)
     return f"{how}: {known}." if known else f"{how}."
-
-
-def _than(change: float) -> str:
-    return "slower" if change > 0 else "faster"
 
 
 def calibrated_by(calibration: AppliedCalibration | None) -> str:

@@ -2,6 +2,11 @@
 
 from vram_advisor.units.bytes import GB, KIB, MB, MIB, gib
 
+SAME = 0.02
+"""Times that differ by less are called the same."""
+TIMES = 1.5
+"""From this factor on times are said as a factor."""
+
 
 def size(nbytes: float) -> str:
     """GiB with two digits, MiB below a tenth of a GiB, KiB and B below a MiB.
@@ -31,3 +36,18 @@ def disk(nbytes: int) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """A share of one as per cent."""
     return f"{100 * share:.{digits}f} %"
+
+
+def time_beside(relative: float) -> str:
+    """A time beside another, as people say it; empty where the two are the same.
+
+    >>> time_beside(1.08), time_beside(0.82), time_beside(0.17), time_beside(1.01)
+    ('about 8 % more time', 'about 18 % less time', 'about 5.9 times as fast', '')
+    """
+    if abs(relative - 1) < SAME:
+        return ""
+    if relative >= TIMES:
+        return f"about {relative:.2g} times as long"
+    if relative <= 1 / TIMES:
+        return f"about {1 / relative:.2g} times as fast"
+    return f"about {percent(abs(relative - 1))} {'more' if relative > 1 else 'less'} time"

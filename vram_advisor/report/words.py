@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vram_advisor.domain.answer import Answer, Download, Option
 from vram_advisor.domain.estimate import PHASE_TITLES, Outcome
 from vram_advisor.report.levers import levers
-from vram_advisor.report.sizes import disk, file_size, percent
+from vram_advisor.report.sizes import disk, file_size, percent, time_beside
 from vram_advisor.units.bytes import gib
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 METHODS = {"inference": "inference", "lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA", "full": "full fine-tune"}
 CERTAIN = 0.999
 """Probabilities above this are not told apart."""
-SAME = 0.02
-"""Times that differ by less are called the same."""
 POSSIBLE = 0.01
 """Where nothing fits, probabilities from this are said."""
 
@@ -126,8 +124,7 @@ def advised(advice: Advice) -> str:
     """One piece of advice in a sentence, with the options that ask for it."""
     moves = " + ".join(move.title for move in advice.moves)
     spare = advice.verdict.headroom_bytes or 0
-    change = advice.relative_time - 1
-    pace = "" if abs(change) < SAME else f", about {percent(abs(change))} {'slower' if change > 0 else 'faster'}"
+    pace = f", {beside}" if (beside := time_beside(advice.relative_time)) else ""
     asked = " ".join(_option(change) for move in advice.moves for change in move.changes)
     return (
         f"{moves if advice.moves[0].lever == 'model' else moves[:1].upper() + moves[1:]}: fits, needs {gib(advice.estimate.minimum_mean)}, {gib(spare)} to spare{pace}"
