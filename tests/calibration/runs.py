@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vram_advisor.calibration.figures import OWN_BYTES, OWN_RELATIVE, STEP_SD, reserved_error
+from vram_advisor.calibration.figures import OWN_BYTES, OWN_RELATIVE, STEP_SD, reserved_error, simulated_error
 from vram_advisor.calibration.prediction import Predict, Prediction, predicting
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.plan import Plan, Workload
@@ -35,16 +35,19 @@ def trial(length: int, backend: Backend = "cuda", stack: str = "transformers-pef
     return Trial(config=CONFIG, workload=workload, plan=resolved(workload, plan, recipe(stack)), backend=backend)
 
 
+def workspaces(card: Environment, k: Coefficients) -> int:
+    """Of two threads [B]."""
+    hopper = (card.compute_capability or "").startswith("9.")
+    return 2 * int((k.cublas_workspace_hopper if hopper else k.cublas_workspace).value)
+
+
 def closed_form(measurement: Measurement) -> Callable[[Coefficients], Prediction]:
     """A memory model of one line per channel: fast enough for laws about hundreds of fits."""
     tokens = measurement.trial.workload.sequence_length
     card = measurement.environment
 
     def predict(k: Coefficients) -> Prediction:
-        workspace = (
-            k.cublas_workspace_hopper if (card.compute_capability or "").startswith("9.") else k.cublas_workspace
-        )
-        resident = 6_200_000_000 + 2 * int(workspace.value)
+        resident = 6_200_000_000 + workspaces(card, k)
         growing = {"forward": 300_000, "loss_backward": 1_800_000, "backward_first": 900_000, "optimizer_step": 0}
         phases = {phase: resident + int(k.activation_scale.value * each * tokens) for phase, each in growing.items()}
         phases["optimizer_step"] += 160_000_000
@@ -52,7 +55,9 @@ def closed_form(measurement: Measurement) -> Callable[[Coefficients], Prediction
         reserved = allocated + k.slack_constant.value * GIB + k.slack_scale.value * 400_000 * tokens
         context = (k.context_base.value + k.context_per_sm.value * (card.sm_count or 0)) * MIB
         seconds = tokens * 1e-3 / k.throughput_efficiency.value
-        return Prediction(resident, phases, allocated, int(reserved), int(context), seconds)
+        simulated = measurement.simulated_bytes
+        simulated = simulated and int(k.simulation_scale.value * simulated) + workspaces(card, k)
+        return Prediction(resident, phases, allocated, int(reserved), int(context), seconds, simulated)
 
     return predict
 
@@ -75,13 +80,16 @@ def measured(
         return int(nbytes * common + float(np.hypot(OWN_BYTES, OWN_RELATIVE * nbytes)) * draw())
 
     gpu = card.backend == "cuda"
-    reserved_sd = reserved_error(card.backend, exact.reserved_bytes)
+    reserved = int(exact.reserved_bytes + reserved_error(card.backend, exact.reserved_bytes) * draw())
+    # What a simulated allocator would have to take for this.
+    simulated = reserved - workspaces(card, k) + simulated_error(card.backend, reserved) * draw()
     return replace(
         run,
         resident_bytes=live(exact.resident_bytes),
         phase_bytes={phase: live(nbytes) for phase, nbytes in exact.phase_bytes.items()},
         allocated_bytes=live(exact.allocated_bytes),
-        reserved_bytes=int(exact.reserved_bytes + reserved_sd * draw()),
+        reserved_bytes=reserved,
+        simulated_bytes=None if card.backend == "fake" else int(simulated / k.simulation_scale.value),
         context_bytes=int(exact.context_bytes + CONTEXT_RESIDUAL * MIB * draw()) if gpu else None,
         step_seconds=exact.step_seconds and exact.step_seconds * float(np.exp(STEP_SD * draw())),
     )

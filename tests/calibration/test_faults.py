@@ -80,7 +80,9 @@ def test_a_killed_worker_costs_one_run(place: Path) -> None:
         "computer ran out.",
     )
     assert len(done.calibration.measurements) == 1
-    assert [each.name for each in done.calibration.learnt] == ["activation_scale", "slack_scale", "slack_constant"]
+    assert [each.name for each in done.calibration.learnt] == [
+        "activation_scale", "slack_scale", "slack_constant", "simulation_scale",
+    ]  # fmt: skip
     assert alive(workers(os.getpid())) == []
 
 

@@ -161,6 +161,28 @@ def test_inference_learns_of_context_and_workspaces_only() -> None:
     assert best([calibration(gpu=OTHER_CARD)], wanted(method="inference")) is None
 
 
+SIMULATED = Learnt(name="simulation_scale", prior=1.0, prior_sd=0.07, value=1.04, sd=0.01)
+
+
+def test_a_simulated_allocator_serves_traces_and_the_slack_serves_the_closed_form() -> None:
+    made = calibration(learnt=(*LEARNT, SIMULATED))
+    closed, traced = carries(made, wanted()), carries(made, replace(wanted(), traced=True))
+    assert "simulation_scale" not in closed and {"activation_scale", "slack_scale", "slack_constant"} <= set(closed)
+    assert traced["simulation_scale"].value == pytest.approx(1.04)
+    assert not {"activation_scale", "slack_scale", "slack_constant"} & set(traced)
+    assert {"context_base", "cublas_workspace"} <= set(traced)
+    assert set(carries(SAME, replace(wanted(), traced=True))) == {row.name for row in LEARNT}, "an older calibration"
+
+
+def test_steps_that_are_not_all_alike_keep_the_slack() -> None:
+    made, asked = calibration(learnt=(*LEARNT, SIMULATED)), replace(wanted(), traced=True)
+    for other in (
+        replace(asked, workload=replace(asked.workload, lengths="varied")),
+        replace(asked, plan=replace(asked.plan, num_gpus=2)),
+    ):
+        assert "slack_constant" in carries(made, other) and "simulation_scale" not in carries(made, other)
+
+
 def test_every_rule_is_about_coefficients_that_can_be_learnt() -> None:
     for table in (*CARRIED.values(), *LESS.values()):
         assert set(table) <= set(BOUNDS)

@@ -1,9 +1,13 @@
 """A trace as the estimate of an answer."""
 
+from dataclasses import replace
+
 import pytest
 
 from vram_advisor import api
 from vram_advisor.calibration.traced_estimate import traced_estimate
+from vram_advisor.domain.calibration import Learnt, corrected
+from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.trace import Trace, TracedPhase
 from vram_advisor.memory.usable import device_from_spec
@@ -48,6 +52,41 @@ def test_what_no_trace_sees_is_added() -> None:
     assert estimate.peak.allocated_bytes.mid == STEP.peak.allocated_bytes + workspaces
     assert estimate.minimum_mean > estimate.peak.allocated_bytes.mid
     assert estimate.peak.process_bytes.mid > estimate.peak.reserved_bytes.mid > estimate.peak.allocated_bytes.mid
+
+
+def with_simulation(scale: float, sd: float = 0.01) -> Coefficients:
+    """What a calibration taught about the simulated allocator."""
+    row = Learnt(name="simulation_scale", prior=1.0, prior_sd=0.07, value=scale, sd=sd)
+    return corrected(NOMINAL, (row,), "these measurements")
+
+
+def test_a_measured_simulation_says_what_is_reserved() -> None:
+    """The factor on what the simulated allocator took, and workspaces, in place of the slack."""
+    whole = replace(STEP, reserved_bytes=6 * GIB, depths=(32,))
+    estimate = traced_estimate(whole, PLAN, None, DEVICE, with_simulation(1.05))
+    reserved = estimate.peak.reserved_bytes
+    assert reserved.mid == int(1.05 * 6 * GIB) + 2 * 8_519_680
+    assert estimate.notes == (
+        "Reserved memory is what a simulated caching allocator takes for the traced step, × 1.050 as measured.",
+    )
+    unsure = traced_estimate(whole, PLAN, None, DEVICE, with_simulation(1.05, 0.07)).peak.reserved_bytes
+    assert unsure.high - unsure.low > 1.5 * (reserved.high - reserved.low)
+
+
+def test_what_nobody_measured_stays_a_slack() -> None:
+    """A simulated allocator that was not compared with the real one, or a trace of two depths, which has none."""
+    whole = replace(STEP, reserved_bytes=6 * GIB, depths=(32,))
+    slack = traced_estimate(STEP, PLAN, None, DEVICE)
+    assert traced_estimate(whole, PLAN, None, DEVICE).peak == slack.peak
+    assert traced_estimate(STEP, PLAN, None, DEVICE, with_simulation(1.05)).peak.reserved_bytes.mid == (
+        slack.peak.reserved_bytes.mid
+    )
+
+
+def test_reserved_memory_never_exceeds_the_card() -> None:
+    whole = replace(STEP, reserved_bytes=30 * GIB, depths=(32,))
+    peak = traced_estimate(whole, PLAN, None, DEVICE, with_simulation(1.05)).peak
+    assert peak.allocated_bytes.mid < peak.reserved_bytes.mid < DEVICE.total_bytes
 
 
 def test_expandable_segments_leave_less_in_reserve() -> None:

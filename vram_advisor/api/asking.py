@@ -115,7 +115,13 @@ def asked(
 
 
 def measured(
-    kept: Stored, workload: Workload, plan: Plan, habits: Recipe, device: Device | None, nominal: Coefficients
+    kept: Stored,
+    workload: Workload,
+    plan: Plan,
+    habits: Recipe,
+    device: Device | None,
+    nominal: Coefficients,
+    traced: bool = False,
 ) -> tuple[Coefficients, AppliedCalibration | None]:
     """Coefficients for a plan as far as kept calibrations correct them, and which one does."""
     if not kept.calibrations or device is None:
@@ -133,5 +139,5 @@ def measured(
     except PackageNotFoundError:
         torch = None
     chosen = resolved(workload, plan, habits) if workload.trains else resolved_inference(plan)
-    asked = Wanted(device=device, workload=workload, plan=chosen, program=__version__, torch=torch)
+    asked = Wanted(device=device, workload=workload, plan=chosen, program=__version__, torch=torch, traced=traced)
     return correction(kept.calibrations, asked, nominal)

@@ -96,7 +96,7 @@ def check(
     refused: NotModelled | None = None
     for title, candidate in plans(spec, workload, plan, quantization, device):
         try:
-            k, used = measured(kept, workload, candidate, habits, device, coefficients)
+            k, used = measured(kept, workload, candidate, habits, device, coefficients, trace)
             value = estimates(spec, workload, candidate, habits, device, k)
         except NotModelled as error:
             refused = error

@@ -13,6 +13,7 @@ from vram_advisor.calibration.fit import Compared
 from vram_advisor.calibration.learn import learn
 from vram_advisor.calibration.place import Place
 from vram_advisor.calibration.priors import backend_coefficients
+from vram_advisor.calibration.simulation import can_be_simulated, with_simulations
 from vram_advisor.calibration.supervisor import Limits
 from vram_advisor.calibration.trial_run import run_trial
 from vram_advisor.calibration.worker_process import Message
@@ -54,7 +55,8 @@ def calibrate(
 ) -> Calibrated:
     """Make the runs one after another and learn from them.
 
-    A run that is lost, by an out-of-memory error, a signal or a limit of time, does not end the others.
+    A run that is lost, by an out-of-memory error, a signal or a limit of time, does not end the others. What an
+    allocator takes for their steps is simulated afterwards.
 
     Args:
         protocol: the runs.
@@ -87,11 +89,15 @@ def calibrate(
     telling = [each for each in measurements if each.outcome in ("measured", "out_of_memory")]
     if not telling:
         raise Missing(f"Nothing was measured. {measurements[-1].message if measurements else 'It was stopped.'}")
+    notes = [*lost(measurements), *disturbed(measurements)]
+    if any(can_be_simulated(each) for each in telling) and not (stop is not None and stop.is_set()):
+        hear(Progress(event="simulating", runs=len(protocol.runs)))
+        telling, unsimulated = with_simulations(telling, stop=stop)
+        notes += unsimulated
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     calibration, fit = learn(telling, created, __version__, believed=backend_coefficients(protocol.backend, nominal))
     hear(Progress(event="fitted", runs=len(protocol.runs)))
-    notes = (*lost(measurements), *disturbed(measurements))
-    return Calibrated(protocol, calibration, fit.compared, fit.coefficients, notes)
+    return Calibrated(protocol, calibration, fit.compared, fit.coefficients, tuple(notes))
 
 
 class _Teller:

@@ -22,8 +22,9 @@ from vram_advisor.memory.correction import RESIDUAL
 from vram_advisor.memory.overhead import CONTEXT_RESIDUAL
 from vram_advisor.units.bytes import MIB
 
-Channel = Literal["resident", "allocated", "reserved", "context", "process", "step_seconds"]
-"""What a figure is compared with: a field of ``Measurement``."""
+Channel = Literal["resident", "allocated", "reserved", "simulated", "context", "process", "step_seconds"]
+"""What a figure is compared with: a field of ``Measurement``; simulated: reserved memory, predicted by a simulated
+allocator instead of the closed form of its slack."""
 Array = NDArray[np.float64]
 
 OWN_RELATIVE, OWN_BYTES = 0.002, 2 * MIB
@@ -32,6 +33,9 @@ RESERVED_BYTES = 16 * MIB
 """Error of reserved memory that does not grow with it: segments are 2 to 20 MiB [B]."""
 SIMULATED_RELATIVE, SIMULATED_BYTES = 0.005, 6 * MIB
 """The same of a simulated allocator, which no other program and no library disturbs: relative, and its segments [B]."""
+FOLLOWED_RELATIVE, FOLLOWED_BYTES = 0.002, 2 * MIB
+"""Of reserved memory that one simulated allocator takes for real storages and another for the same storages without
+memory: relative, and a segment of small blocks [B]."""
 STEP_SD = 0.25
 """Relative error of a step's time: short steps of a few layers wait for the processor, long ones for the card."""
 
@@ -79,6 +83,8 @@ def predicted(figure: Figure, prediction: Prediction) -> float:
             return float(prediction.phase_bytes[figure.phase] if figure.phase else prediction.allocated_bytes)
         case "reserved":
             return float(prediction.reserved_bytes)
+        case "simulated":
+            return float(prediction.simulated_bytes or 0)
         case "context":
             return float(prediction.context_bytes)
         case "process":
@@ -109,16 +115,26 @@ def blocks(run: int, measurement: Measurement, prediction: Prediction) -> Iterat
     if measurement.environment.backend in GPUS + SIMULATED and measurement.reserved_bytes:
         sd = reserved_error(measurement.environment.backend, measurement.reserved_bytes)
         yield single(run, "reserved", measurement.reserved_bytes, sd)
+        if measurement.simulated_bytes:
+            sd = simulated_error(measurement.environment.backend, measurement.reserved_bytes)
+            yield single(run, "simulated", measurement.reserved_bytes, sd)
     yield from outside(run, measurement)
     if measurement.step_seconds and prediction.step_seconds:
         yield single(run, "step_seconds", math.log(measurement.step_seconds), STEP_SD)
 
 
 def reserved_error(backend: Backend, nbytes: int) -> float:
-    """Standard deviation of reserved memory around a prediction with the right coefficients [B]."""
+    """Standard deviation of reserved memory around a closed form with the right coefficients [B]."""
     if backend in SIMULATED:
         return math.hypot(SIMULATED_BYTES, SIMULATED_RELATIVE * nbytes)
     return math.hypot(RESERVED_BYTES, reserved_residual(NOMINAL.reserved_sd.value) * nbytes)
+
+
+def simulated_error(backend: Backend, nbytes: int) -> float:
+    """The same around a simulated allocator; on a card, what libraries and its addresses change is not simulated [B]."""
+    if backend in SIMULATED:
+        return math.hypot(FOLLOWED_BYTES, FOLLOWED_RELATIVE * nbytes)
+    return reserved_error(backend, nbytes)
 
 
 def outside(run: int, measurement: Measurement) -> Iterator[Block]:

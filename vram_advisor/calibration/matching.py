@@ -23,32 +23,40 @@ from vram_advisor.sources.gpu_names import key as spelling
 CARRIED: dict[Kinship, dict[str, float]] = {
     "gpu and recipe": {
         "context_base": 1.0, "cublas_workspace": 1.0, "cublas_workspace_hopper": 1.0,
-        "slack_scale": 1.0, "slack_constant": 1.0, "activation_scale": 1.0, "throughput_efficiency": 1.0,
+        "slack_scale": 1.0, "slack_constant": 1.0, "simulation_scale": 1.0, "activation_scale": 1.0,
+        "throughput_efficiency": 1.0,
     },
     "gpu": {
         "context_base": 1.0, "cublas_workspace": 1.0, "cublas_workspace_hopper": 1.0,
-        "slack_constant": 0.5, "throughput_efficiency": 0.5,
+        "slack_constant": 0.5, "simulation_scale": 0.5, "throughput_efficiency": 0.5,
     },
-    "recipe": {"activation_scale": 1.0, "slack_scale": 0.5},
+    "recipe": {"activation_scale": 1.0, "slack_scale": 0.5, "simulation_scale": 0.5},
 }  # fmt: skip
 """Correlation with what was learnt. Context and workspaces belong to a card and its driver, activations to the code that
 a recipe runs; of the allocator's slack the constant belongs to the process on a card and the scale to the recipe, and
-since both were learnt as a pair, either alone counts half; speed is of one card with one recipe."""
+since both were learnt as a pair, either alone counts half; what a simulated allocator misses belongs half to the process
+and half to the step; speed is of one card with one recipe."""
 LESS: dict[str, dict[str, float]] = {
     "torch": {
         "context_base": 0.5, "cublas_workspace": 0.5, "cublas_workspace_hopper": 0.5,
-        "slack_scale": 0.5, "slack_constant": 0.5, "activation_scale": 0.5, "throughput_efficiency": 0.5,
+        "slack_scale": 0.5, "slack_constant": 0.5, "simulation_scale": 0.5, "activation_scale": 0.5,
+        "throughput_efficiency": 0.5,
     },
     "driver": {"context_base": 0.5},
-    "levers": {"activation_scale": 0.5, "slack_scale": 0.5, "throughput_efficiency": 0.5},
-    "allocator": {"slack_scale": 0.0, "slack_constant": 0.0},
-    "program": {"activation_scale": 0.5, "slack_scale": 0.5, "slack_constant": 0.5, "throughput_efficiency": 0.5},
+    "levers": {"activation_scale": 0.5, "slack_scale": 0.5, "simulation_scale": 0.5, "throughput_efficiency": 0.5},
+    "allocator": {"slack_scale": 0.0, "slack_constant": 0.0, "simulation_scale": 0.0},
+    "program": {
+        "activation_scale": 0.5, "slack_scale": 0.5, "slack_constant": 0.5, "simulation_scale": 0.5,
+        "throughput_efficiency": 0.5,
+    },
 }  # fmt: skip
 """Factors on the correlation where something differs; ``program``: the memory model itself may have changed."""
 LEVERS = ("quantization", "attn_implementation", "loss", "gradient_checkpointing", "mixed_precision", "weights_dtype")
 """Fields of a plan that decide which kernels run."""
 OUTSIDE_OF_STEPS = ("context_base", "cublas_workspace", "cublas_workspace_hopper")
 """What a training run teaches about inference."""
+CLOSED_FORM_ONLY = frozenset({"activation_scale", "slack_scale", "slack_constant"})
+"""What an answer from a trace with a simulated allocator has no use for."""
 NO_GPU: tuple[Backend, ...] = ("cpu", "fake")
 """Their kernels are not those of a card: what they teach stays with them."""
 
@@ -65,6 +73,13 @@ class Wanted:
     """Version of this program."""
     torch: str | None = None
     """Major and minor version that is installed; None: not known, and then no difference."""
+    traced: bool = False
+    """The answer comes from a trace of the real code."""
+
+    @property
+    def simulates(self) -> bool:
+        """Whether an allocator can be simulated for it: for one process whose steps are all alike."""
+        return self.traced and self.workload.lengths != "varied" and self.plan.num_gpus == 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +92,8 @@ class Match:
     """The question is about a fine-tune."""
     differs: tuple[str, ...]
     """Keys of ``LESS``."""
+    simulates: bool = False
+    """The answer can use a simulated allocator."""
 
 
 def correction(
@@ -125,7 +142,7 @@ def kin(calibration: Calibration, wanted: Wanted) -> Match | None:
     # That another recipe has other levers is counted already.
     levers = lever_differences(calibration, wanted.workload, wanted.plan)
     differs += [each for each in levers if recipe or each != "levers"]
-    return Match(calibration, kinship, wanted.workload.trains, tuple(differs))
+    return Match(calibration, kinship, wanted.workload.trains, tuple(differs), wanted.simulates)
 
 
 def carried(match: Match, nominal: Coefficients) -> tuple[Learnt, ...]:
@@ -135,7 +152,10 @@ def carried(match: Match, nominal: Coefficients) -> tuple[Learnt, ...]:
     r²·sd² + (1 − r²)·prior_sd².
     """
     found = []
+    simulated = match.simulates and any(row.name == "simulation_scale" for row in match.calibration.learnt)
     for row in match.calibration.learnt:
+        if row.name in CLOSED_FORM_ONLY if simulated else row.name == "simulation_scale":
+            continue
         r = CARRIED[match.kinship].get(row.name, 0.0)
         if not match.trains and row.name not in OUTSIDE_OF_STEPS:
             r = 0.0

@@ -10,6 +10,7 @@ from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.trial import Environment, Measurement
+from vram_advisor.memory.allocator import simulated_reserved
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.sources.catalog_gpus import match_reported
 from vram_advisor.throughput.training import training_speed
@@ -26,9 +27,12 @@ class Prediction:
     phase_bytes: dict[str, int]
     allocated_bytes: int
     reserved_bytes: int
+    """By the closed form of the allocator's slack."""
     context_bytes: int
     step_seconds: float | None = None
     """None where the rates of the device are not known."""
+    simulated_bytes: int | None = None
+    """Reserved by a simulated allocator, as far as real ones agree with it; None where none was simulated."""
 
 
 Predict = Callable[[Measurement], Callable[[Coefficients], Prediction]]
@@ -44,7 +48,7 @@ def predicting(measurement: Measurement) -> Callable[[Coefficients], Prediction]
     trial = measurement.trial
     model, habits = build(trial.config), recipe(trial.plan.recipe)
     device = trial_device(measurement.environment, trial.processes)
-    seconds = None
+    simulated, seconds = measurement.simulated_bytes, None
     if device is not None and device.spec is not None:
         speed = training_speed(model, trial.workload, trial.plan, device.spec, habits)
         seconds = None if speed is None else float(speed.seconds_per_step.mid)
@@ -61,6 +65,7 @@ def predicting(measurement: Measurement) -> Callable[[Coefficients], Prediction]
             reserved_bytes=peak.reserved_bytes.mid,
             context_bytes=peak.process_bytes.mid - peak.reserved_bytes.mid,
             step_seconds=seconds and seconds / coefficients.throughput_efficiency.value,
+            simulated_bytes=simulated and int(simulated_reserved(simulated, device, coefficients)),
         )
 
     return predict

@@ -9,7 +9,7 @@ from vram_advisor.domain.calibration import BOUNDS
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.trial import Backend, Environment
 
-FACTORS = frozenset(("activation_scale", "slack_scale", "throughput_efficiency"))
+FACTORS = frozenset(("activation_scale", "slack_scale", "simulation_scale", "throughput_efficiency"))
 """Fitted as logarithms: half and double are equally far from one."""
 GPUS: tuple[Backend, ...] = ("cuda", "rocm")
 """Backends with PyTorch's caching allocator, a context and workspaces of a library of matrix products."""
@@ -88,7 +88,7 @@ def priors(environment: Environment, coefficients: Coefficients) -> tuple[Prior,
         hopper = (environment.compute_capability or "").startswith("9.") and environment.backend == "cuda"
         names.append("cublas_workspace_hopper" if hopper else "cublas_workspace")
     if environment.backend in GPUS + SIMULATED:
-        names += ["slack_scale", "slack_constant"]
+        names += ["slack_scale", "slack_constant", "simulation_scale"]
     if environment.backend in GPUS:
         names.append("context_base")
     if environment.backend != "fake":

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from vram_advisor.calibration.place import Place
 from vram_advisor.calibration.supervisor import Ending, Limits, supervise
@@ -22,6 +22,7 @@ from vram_advisor.domain.trial import Trial
 from vram_advisor.memory.setup import resolved
 from vram_advisor.units.errors import AdvisorError, BadInput, Missing, NotModelled
 
+Answer = TypeVar("Answer")
 SECONDS = 600.0
 """How long a trace may take where nothing else is said [s]."""
 REFUSALS = {error.__name__: error for error in (NotModelled, Missing, BadInput)}
@@ -81,25 +82,57 @@ def trace_many(
         BadInput: a workload or plan contradicts itself.
         Missing: torch, transformers or PEFT is not installed.
     """
-    require("A trace")
     trials = [_trial(*job) for job in jobs]
-    made: dict[int, Trace | AdvisorError] = {}
+    return ask_worker(
+        trials, "trace", _trace, seconds=seconds, stop=stop, done=done, full_depth=full_depth, device=device
+    )
+
+
+def ask_worker(
+    trials: Sequence[Trial],
+    what: Literal["trace", "simulate"],
+    read: Callable[[Message], Answer],
+    *,
+    seconds: float,
+    stop: threading.Event | None = None,
+    done: Callable[[int], None] = lambda job: None,
+    full_depth: bool = False,
+    device: str | None = None,
+) -> list[Answer | AdvisorError]:
+    """What the worker answers about each trial, or why it does not.
+
+    Args:
+        trials: with every choice of their plans made.
+        what: is asked about each.
+        read: the answer of a message.
+        seconds: for all of them together [s].
+        stop: set by another thread to end it.
+        done: called with the number of each trial that is answered.
+        full_depth, device: of a trace.
+
+    Raises:
+        Missing: torch, transformers or PEFT is not installed.
+    """
+    require("A trace")
+    if not trials:
+        return []
+    made: dict[int, Answer | AdvisorError] = {}
 
     def hear(message: Message) -> None:
         if message["event"] == "answer":
-            made[message["job"]] = _outcome(message)
+            made[message["job"]] = read(message) if message["outcome"] == "done" else _refusal(message)
             done(message["job"])
 
-    ask = json.dumps({"trials": [asdict(t) for t in trials], "full_depth": full_depth, "device": device})
+    ask = {"what": what, "trials": [asdict(t) for t in trials], "full_depth": full_depth, "device": device}
     ending = supervise(
         [sys.executable, "-m", "vram_advisor.calibration.trace_worker"],
-        ask,
+        json.dumps(ask),
         Limits(seconds, seconds),
         hear,
-        environment=variables(trials[0], Place("fake")) if trials else None,
+        environment=variables(trials[0], Place("fake")),
         stop=stop,
     )
-    return [made.get(job) or AdvisorError(_why(ending)) for job in range(len(trials))]
+    return [made[job] if job in made else AdvisorError(_why(ending)) for job in range(len(trials))]
 
 
 def _trial(config: Mapping[str, object], workload: Workload, plan: Plan) -> Trial:
@@ -111,10 +144,12 @@ def _trial(config: Mapping[str, object], workload: Workload, plan: Plan) -> Tria
     return Trial(config=dict(config), workload=workload, plan=plan, backend="fake")
 
 
-def _outcome(message: Message) -> Trace | AdvisorError:
-    if message["outcome"] == "traced":
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in message["trace"].items()}
-        return Trace(**{**values, "phases": tuple(TracedPhase(**phase) for phase in values["phases"])})
+def _trace(message: Message) -> Trace:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in message["trace"].items()}
+    return Trace(**{**values, "phases": tuple(TracedPhase(**phase) for phase in values["phases"])})
+
+
+def _refusal(message: Message) -> AdvisorError:
     if message["outcome"] == "refused":
         return REFUSALS.get(message["kind"], AdvisorError)(message["message"])
     return AdvisorError(f"The training code failed on tensors without memory: {message['message']}")

@@ -1,8 +1,9 @@
 """``python -m vram_advisor.calibration.trace_worker``: training steps traced in a process of its own.
 
-It reads its jobs as one line of JSON on standard input: a list of trials, whether all layers are run, and a device or
+It reads its jobs as one line of JSON on standard input: what is asked (trace: what a step allocates; simulate: what an
+allocator takes for the steps of a trial), a list of trials, and for traces whether all layers are run, and a device or
 null. It says one JSON object per job on standard output as soon as it is done: an ``answer`` whose ``outcome`` is
-traced, refused or broken.
+done, refused or broken.
 What libraries print goes to standard error.
 """
 
@@ -23,13 +24,17 @@ def main() -> int:
     channel = Channel()
     asked = json.loads(channel.hear())
     channel.say("hello")
+    from vram_advisor.calibration.simulated_run import simulated_reserved_bytes
     from vram_advisor.calibration.traced_run import traced
 
     for job, values in enumerate(asked["trials"]):
         try:
             trial = read_record(Trial, values, f"job {job}")
-            trace = asdict(traced(trial, asked["full_depth"], asked["device"]))
-            channel.say("answer", job=job, outcome="traced", trace=trace)
+            if asked["what"] == "simulate":
+                channel.say("answer", job=job, outcome="done", reserved_bytes=simulated_reserved_bytes(trial))
+            else:
+                trace = asdict(traced(trial, asked["full_depth"], asked["device"]))
+                channel.say("answer", job=job, outcome="done", trace=trace)
         except AdvisorError as error:
             channel.say("answer", job=job, outcome="refused", kind=type(error).__name__, message=str(error))
         except MemoryError:

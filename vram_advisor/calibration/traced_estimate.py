@@ -1,7 +1,8 @@
 """A trace as the estimate of an answer: the same shape as the closed form gives, with counted parts from real code.
 
-What no trace sees is added from the closed form's coefficients: workspaces of libraries, CUDA context, the allocator's
-slack.
+What no trace sees is added from the closed form's coefficients: workspaces of libraries, CUDA context. So is the
+allocator's slack, unless measured runs have said how a simulated allocator compares with the real one: then all layers
+are traced and the allocator is simulated.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.trace import Trace
-from vram_advisor.memory.allocator import Humps
+from vram_advisor.memory.allocator import THREADS, Humps, simulated_slack
 from vram_advisor.memory.estimate import Estimated
 from vram_advisor.memory.numbers import four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes
@@ -25,8 +26,6 @@ from vram_advisor.memory.setup import resolved
 from vram_advisor.memory.timeline import estimate_training
 from vram_advisor.units.errors import NotModelled
 
-THREADS = 2
-"""Threads that multiply matrices: forward and autograd."""
 TRACE_SD = 0.01
 """Relative standard deviation of allocated bytes that a trace leaves: what kernels allocate inside is modelled."""
 SOURCE = "the real training code on tensors without memory"
@@ -47,6 +46,9 @@ LABELS = {
     "activations": "activations kept",
     "temporaries": "temporaries of the layer at work",
 }
+SIMULATED = (
+    "Reserved memory is what a simulated caching allocator takes for the traced step, × {scale:.3f} as measured."
+)
 ONE = (1,) + (0,) * (len(SYMBOLS) - 1)
 
 
@@ -65,7 +67,7 @@ def estimate_by_trace(
         AdvisorError: the step cannot be traced.
     """
     plan = resolved(workload, plan, recipe)
-    made = trace(config, workload, plan)
+    made = trace(config, workload, plan, full_depth="simulation_scale" in coefficients.learnt)
     try:
         formula = estimate_training(model, workload, plan, recipe, device, coefficients)
     except NotModelled:
@@ -104,8 +106,12 @@ def traced_estimate(
         ]
     top = max(phases, key=lambda phase: phase.allocated_bytes)
     resident = trace.resident_bytes + workspace
+    simulated, notes = None, trace.notes
+    if trace.reserved_bytes is not None and "simulation_scale" in coefficients.learnt:
+        simulated = simulated_slack(top.allocated_bytes, trace.reserved_bytes, device, coefficients)
+        notes += (SIMULATED.format(scale=coefficients.simulation_scale.value),)
     numbers = four_numbers(
-        top, resident, _humps(trace, plan), TRACE_SD, device, coefficients, communication_bytes(plan)
+        top, resident, _humps(trace, plan), TRACE_SD, device, coefficients, communication_bytes(plan), simulated
     )
     return Estimate(
         peak=numbers.peak,
@@ -115,7 +121,7 @@ def traced_estimate(
         adapter=formula.adapter if formula else None,
         minimum_mean=numbers.minimum_mean,
         minimum_sd=numbers.minimum_sd,
-        notes=trace.notes,
+        notes=notes,
     )
 
 

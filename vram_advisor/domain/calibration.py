@@ -13,6 +13,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "activation_scale": (0.5, 2.0),
     "slack_scale": (0.1, 4.0),
     "slack_constant": (0.0, 2.0),
+    "simulation_scale": (0.7, 1.5),
     "throughput_efficiency": (0.1, 4.0),
     "context_base": (-600.0, 1500.0),
     "cublas_workspace": (0.0, 128.0 * MIB),

@@ -50,6 +50,12 @@ class Coefficients:
     throughput_efficiency: Coefficient = Coefficient(
         1.0, 0.3, "factor on the nominal speed", "published steps of one method differ by a third between machines"
     )
+    simulation_scale: Coefficient = Coefficient(
+        1.0,
+        0.07,
+        "factor on what a simulated caching allocator takes for a traced step",
+        "1: the rules of PyTorch's allocator, not compared with a card yet; spread: that of reserved_sd",
+    )
     slack_loss: Coefficient = Coefficient(0.26, 0.0, "B per byte of logits and loss", _SLACK)
     slack_fused_loss: Coefficient = Coefficient(0.73, 0.0, "B per byte of a loss written over shifted logits", _SLACK)
     slack_layer: Coefficient = Coefficient(0.54, 0.0, "B per byte of the working set of a layer", _SLACK)

@@ -49,7 +49,7 @@ class Protocol:
         return sum(run.seconds for run in self.runs)
 
 
-Happening = Literal["planned", "run", "started", "built", "step", "measured", "lost", "fitted", "saved"]
+Happening = Literal["planned", "run", "started", "built", "step", "measured", "lost", "simulating", "fitted", "saved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,8 @@ class Progress:
     """Something happened during a calibration."""
 
     event: Happening
-    """run: a trial begins; lost: it ended without a measurement; the rest says what it is."""
+    """run: a trial begins; lost: it ended without a measurement; simulating: the steps of all of them are played through
+    a simulated allocator; the rest says what it is."""
     run: int = 0
     """Number of the trial, from 1; 0: about all of them."""
     runs: int = 0

@@ -70,6 +70,9 @@ class Measurement:
     """Largest of all phases [B]; where memory ran out, a lower bound of what was needed."""
     reserved_bytes: int | None = None
     """What the allocator took from the device at most [B]."""
+    simulated_bytes: int | None = None
+    """What a simulated caching allocator takes for the same steps on tensors without memory [B]: no figure of the
+    device, but what ``reserved_bytes`` is compared with."""
     process_bytes: int | None = None
     """What the driver counted for the process at most [B]."""
     context_bytes: int | None = None

@@ -11,10 +11,14 @@ import math
 from dataclasses import dataclass
 
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients, narrowed
+from vram_advisor.domain.gpu import Device
+from vram_advisor.memory.overhead import workspace_bytes
 from vram_advisor.units.bytes import GIB
 
 FIXED_SHARE = 0.01
 """Part of the allocated bytes that rounding always costs."""
+THREADS = 2
+"""Threads that multiply matrices in a step, each with a workspace: forward and autograd."""
 COMMON_SD, COMMON_SHARE = 0.063, 0.9
 """Relative spread of reserved memory that runs of one stack have in common, and the most of all spread that it can be;
 the rest changes with the workload."""
@@ -80,6 +84,18 @@ def slack(allocated: int, humps: Humps, k: Coefficients) -> Slack:
     nbytes = sum(found.values())
     spread = (k.reserved_sd_varied if humps.varied else k.reserved_sd).value
     return Slack(nbytes, nbytes - found["slack_constant"], True, spread)
+
+
+def simulated_reserved(simulated: int, device: Device | None, k: Coefficients) -> float:
+    """What a real allocator takes where a simulated one takes ``simulated`` [B]: workspaces are in no simulation."""
+    return k.simulation_scale.value * simulated + workspace_bytes(device, k, THREADS)
+
+
+def simulated_slack(allocated: int, simulated: int, device: Device | None, k: Coefficients) -> Slack:
+    """As ``slack``, from what a simulated allocator takes for the whole step [B]."""
+    reserved = simulated_reserved(simulated, device, k)
+    learnt = k.simulation_scale.sd * simulated / reserved
+    return Slack(max(0.0, reserved - allocated), 0.0, False, math.hypot(learnt, reserved_residual(k.reserved_sd.value)))
 
 
 def reserved_residual(relative_sd: float) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Interval, Peak, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
-from vram_advisor.memory.allocator import FIXED_SHARE, Humps, reserved_spread, slack, unavoidable
+from vram_advisor.memory.allocator import FIXED_SHARE, Humps, Slack, reserved_spread, slack, unavoidable
 from vram_advisor.memory.overhead import context_bytes
 
 Q90 = 1.6448536269514722
@@ -48,6 +48,7 @@ def four_numbers(
     device: Device | None,
     coefficients: Coefficients,
     communication: tuple[float, float] = (0.0, 0.0),
+    simulated: Slack | None = None,
 ) -> Numbers:
     """Allocated, reserved, process and minimum at the worst phase [B].
 
@@ -59,12 +60,13 @@ def four_numbers(
         device: the card; reserved memory cannot exceed what it has.
         coefficients: measured numbers.
         communication: mean and standard deviation of communication libraries [B].
+        simulated: the slack of a simulated allocator; None: that of the humps.
     """
     allocated = float(top.allocated_bytes)
     context, context_sd = context_bytes(device, coefficients)
     context += int(communication[0])
     context_sd = math.hypot(context_sd, communication[1])
-    found = slack(top.allocated_bytes, humps, coefficients)
+    found = simulated or slack(top.allocated_bytes, humps, coefficients)
     least = allocated * (1 + FIXED_SHARE)
     reserved = max(allocated + found.nbytes, least)
     if device is not None:
@@ -72,7 +74,8 @@ def four_numbers(
         if least <= room:
             # Under pressure cached blocks are given back; what does not fit at all keeps its full demand.
             reserved = min(reserved, room)
-    spread = math.hypot(reserved_spread(top.allocated_bytes, found, coefficients), relative_sd)
+    own = found.relative_sd if simulated else reserved_spread(top.allocated_bytes, found, coefficients)
+    spread = math.hypot(own, relative_sd)
     minimum = allocated + FIXED_SHARE * resident + unavoidable(humps) * max(0, allocated - resident) + context
     minimum = min(minimum, reserved + context)
     minimum_sd = math.hypot(allocated * coefficients.minimum_sd.value, context_sd, allocated * relative_sd)

@@ -29,12 +29,13 @@ CHANNELS = {
     "resident": "between steps",
     "allocated": "allocated peak",
     "reserved": "reserved peak",
+    "simulated": "reserved, simulated",
     "context": "CUDA context",
     "process": "process",
     "step_seconds": "time of a step",
 }
 """What a figure is called; those that are not bytes by themselves."""
-FACTORS = frozenset({"activation_scale", "slack_scale", "throughput_efficiency"})
+FACTORS = frozenset({"activation_scale", "slack_scale", "simulation_scale", "throughput_efficiency"})
 BAR = 20
 """Cells of the bar of a calibration."""
 
@@ -92,6 +93,8 @@ def duration(seconds: float) -> str:
 
 def progress_line(progress: Progress, protocol: Protocol, unicode: bool) -> str:
     """How far it is, in one line."""
+    if progress.event == "simulating":
+        return f"{'█' * BAR if unicode else '#' * BAR} simulating the allocator for the same steps"
     if progress.run == 0:
         return ""
     run = protocol.runs[progress.run - 1]

@@ -26,6 +26,7 @@ NAMES = {
     "activation_scale": "activations",
     "slack_scale": "allocator slack",
     "slack_constant": "constant slack",
+    "simulation_scale": "simulated allocator",
     "throughput_efficiency": "speed",
     "context_base": "context",
     "cublas_workspace": "workspaces",
