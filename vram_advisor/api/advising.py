@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vram_advisor.advice.options import plans
-from vram_advisor.api.asking import measured, split, with_choices
-from vram_advisor.api.checking import check
+from vram_advisor.advice.options import lacks_bf16, plans
+from vram_advisor.advice.remarks import limits, not_llama_cpp, without_effect
+from vram_advisor.api.asking import asked as meant
+from vram_advisor.api.asking import measured, resolve_device
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
-from vram_advisor.domain.gpu import Machine
+from vram_advisor.domain.gpu import Device, Machine
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.memory.estimate import estimate
 from vram_advisor.sources import catalog_models
 from vram_advisor.sources.calibrations import Stored, stored
 from vram_advisor.sources.models import resolve_model
-from vram_advisor.units.errors import BadInput, Missing
+from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
 if TYPE_CHECKING:
     from vram_advisor.domain.advice import AdviceAnswer
@@ -53,21 +55,28 @@ def advise(
     from vram_advisor.advice.pace import Pace
 
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
-    workload, plan = with_choices(workload or Workload(), plan or Plan(), choices, None, spec)
-    plan = replace(plan, target_modules=split(plan.target_modules), modules_to_save=split(plan.modules_to_save))
+    named_runtime = choices.get("runtime", plan.runtime if plan is not None else None)
+    workload, plan = meant(workload, plan, choices, spec)
     examples, notes = None, tuple[str, ...]()
     if dataset is not None and dataset.asked:
         examples = read_examples(dataset, spec.id if isinstance(model, ModelSpec) else model, workload)
         workload, notes = at_longest(workload, examples)
-    answer = check(
-        spec, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=calibrated, machine=machine
-    )
-    device = answer.device
+    device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
     if device is None:
         raise Missing("There is no GPU in this machine to advise on: name a card with --gpu, such as --gpu rtx-5070.")
-    asked = plans(answer.model, workload, plan, plan.quantization, device)[0][1]
-    smaller = catalog_models.smaller_siblings(answer.model.id)
-    setting = Setting(answer.model, workload, asked, answer.options[0].plan)
+    if workload.trains and lacks_bf16(device):
+        plan = replace(plan, weights_dtype=plan.weights_dtype or "fp16")
+    title, asked, chosen, refusals = first_modelled(spec, workload, plan, device)
+    said = [
+        *refusals,
+        *notes,
+        *limits(spec, workload, chosen, device),
+        *without_effect(workload, plan),
+        *(not_llama_cpp(spec, workload, plan) if named_runtime is None else ()),
+        *spec.notes,
+    ]
+    smaller = catalog_models.smaller_siblings(spec.id)
+    setting = Setting(spec, workload, asked, chosen)
     kept = stored() if calibrated else Stored()
 
     def learnt(workload: Workload, plan: Plan) -> Coefficients:
@@ -76,7 +85,12 @@ def advise(
     pace = Pace(device, learnt)
     found = advised(Desk(setting, device, learnt, pace.seconds, smaller, pace.speed))
     used = measured(kept, workload, setting.plan, recipe(asked.recipe), device, NOMINAL)[1]
-    found = replace(found, calibration=used, notes=(*found.notes, *notes, *kept.problems))
+    found = replace(
+        found,
+        asked=replace(found.asked, title=title),
+        calibration=used,
+        notes=tuple(dict.fromkeys([*found.notes, *said, *found.asked.estimate.notes, *kept.problems])),
+    )
     if examples is None or dataset is None:
         return found
     if found.asked.verdict.outcome != "fits" and found.advices:
@@ -84,11 +98,31 @@ def advise(
         title = " + ".join(move.title for move in best.moves)
         job = planned_job(examples, dataset, best.model, best.workload, best.plan, title, pace)
     else:
-        job = planned_job(examples, dataset, answer.model, workload, setting.plan, "as asked", pace)
+        job = planned_job(examples, dataset, spec, workload, setting.plan, "as asked", pace)
     if job is None:
         unknown = f"How long it takes is not known: the catalogue lacks the rates of {device.name}."
         return replace(found, notes=(*found.notes, unknown))
     return replace(found, job=job)
+
+
+def first_modelled(
+    model: ModelSpec, workload: Workload, plan: Plan, device: Device
+) -> tuple[str, Plan, Plan, tuple[str, ...]]:
+    """The most exact of the options of a check that can be estimated: its title, what is asked, the same with every
+    choice made; and why others before it cannot.
+
+    Raises:
+        NotModelled: none can.
+    """
+    refused: list[tuple[str, NotModelled]] = []
+    for title, candidate in plans(model, workload, plan, plan.quantization, device):
+        try:
+            made = estimate(model, workload, candidate, recipe(candidate.recipe), device)
+        except NotModelled as error:
+            refused.append((title, error))
+            continue
+        return title, candidate, made.plan, tuple(f"{title}: {error}" for title, error in refused)
+    raise refused[-1][1]
 
 
 def serve_result(answer: AdviceAnswer, base: str) -> ServedResult:
