@@ -38,7 +38,7 @@ class Journal:
             BadInput: it belongs to another question.
             Missing: it cannot be written.
         """
-        self.folder = output.with_name(output.name + ".sweep")
+        self.folder = folder_of(output)
         mark = {"program": __version__, "question": fingerprint(sweep)}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +78,12 @@ class Journal:
         """Forget it all: the sweep is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @staticmethod
+    def tidy(output: Path) -> None:
+        """Remove what is left beside a file that is whole."""
+        if (folder_of(output) / QUESTION).exists():
+            shutil.rmtree(folder_of(output), ignore_errors=True)
+
     def _file(self, number: int) -> Path:
         return self.folder / f"{number:05d}.npz"
 
@@ -92,6 +98,11 @@ class Journal:
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def folder_of(output: Path) -> Path:
+    """Where the journal of a file lies."""
+    return output.with_name(output.name + ".sweep")
 
 
 def fingerprint(sweep: Sweep) -> str:

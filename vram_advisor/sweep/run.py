@@ -42,6 +42,8 @@ def run(
     if kind not in FORMATS:
         raise BadInput(f"--output {output.name}: should end in {' or '.join(FORMATS)}.")
     if output.exists():
+        # What was killed between its last two moves is whole, and has not tidied up.
+        Journal.tidy(output)
         raise BadInput(f"{output} is there already: name another file, or delete it.")
     began = time.monotonic()
     hear = hear or (lambda progress: None)
