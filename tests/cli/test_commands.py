@@ -96,7 +96,7 @@ def test_accuracy_scores_the_files_it_is_given(capfd: Capture, monkeypatch: pyte
     assert run(["accuracy", "a.csv", "b.csv", "--json"]) == 0
     assert seen == [(Path("a.csv"), Path("b.csv"))]
     document = json.loads(capfd.readouterr().out)
-    assert set(document) == {"schema_version", "groups", "macro", "refused", "unmetered"}
+    assert set(document) == {"schema_version", "groups", "macro", "programs", "refused", "unmetered"}
 
 
 def test_a_ledger_that_is_not_there_is_bad_input(capfd: Capture) -> None:

@@ -104,6 +104,10 @@ def _check(path: Path, line: int, row: Row) -> None:
                 raise BadInput(f"{path}, line {line}: {column} is {text!r}, where a number belongs.")
 
 
+WHOLE_MIB = 2.0 * 2**20
+"""Of figures that are cut off to whole MiB: they may be one too low [B]."""
+
+
 def number(text: str) -> float | None:
     """A number of a cell; None where it is empty."""
     return float(text) if text else None
@@ -126,4 +130,7 @@ def readings(kind: Kind, row: Row) -> tuple[Reading, ...]:
             pairs.append(("total_gpu", str(sum(number(value) or 0.0 for _, value in pairs))))
         else:
             pairs.append((row["total_is"], row["total_bytes"]))
+            if resolution == 1.0 and "not accounted for by these buffers" in row["notes"]:
+                # The table that llama.cpp prints at its end has whole MiB.
+                resolution = WHOLE_MIB
     return tuple(Reading(meter, value, resolution) for meter, text in pairs if meter and (value := number(text)))

@@ -187,15 +187,24 @@ def figures(row: Row, start: Meant) -> dict[str, Interval]:
     weights = sum(b.model for b in gpus)
     if start.knows_weights and placed:
         found["weights_gpu"] = printed(row, weights)
-        if row["runtime"] != FORK:
-            found |= with_weights(memory, start)
+    elif row["weights_gpu_bytes"]:
+        # Of a file that nobody names the log gives the weights, as its header would.
+        weights = int(float(row["weights_gpu_bytes"]))
+    else:
+        return found
+    if row["runtime"] != FORK:
+        found |= with_weights(memory, start, weights)
     return found
 
 
-def with_weights(memory: LlamaCppMemory, start: Meant) -> dict[str, Interval]:
-    """Figures that the weights are part of."""
+def with_weights(memory: LlamaCppMemory, start: Meant, weights: int) -> dict[str, Interval]:
+    """Figures that the weights are part of.
+
+    Args:
+        weights: on all GPUs [B].
+    """
     compute = sum(b.compute for b in memory.gpus)
-    own = sum(b.total for b in memory.gpus)
+    own = weights + sum(b.cache + b.compute for b in memory.gpus)
     context, context_sd = context_bytes(start.device)
     pool, pool_sd = pool_bytes(start.model, memory.sizes.n_tokens)
     count = max(1, len(memory.gpus))

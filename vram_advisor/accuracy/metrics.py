@@ -21,6 +21,8 @@ class Scored:
     low: float
     mid: float
     high: float
+    program: str = ""
+    """Of an inference run, as figures are summed up by it."""
 
     @property
     def error(self) -> float:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from vram_advisor.accuracy.case import Case, Refusal
+from vram_advisor.accuracy.complete import INCOMPLETE, quality
 from vram_advisor.accuracy.gguf_rows import file_size
 from vram_advisor.accuracy.inference_rows import cases as inference_cases
+from vram_advisor.accuracy.inference_rows import recipes as inference_recipes
 from vram_advisor.accuracy.ledger import Kind, Ledger, Reading, Row, readings
-from vram_advisor.accuracy.llama_cpp_rows import GGUF_PROGRAMS, figures_of
+from vram_advisor.accuracy.llama_cpp_rows import GGUF_PROGRAMS, figures_of, model_named
 from vram_advisor.accuracy.metrics import Figures, Scored, figures, mean
 from vram_advisor.accuracy.mixture import mixed
 from vram_advisor.accuracy.speed_rows import quality_of, speed_row
@@ -46,6 +48,15 @@ class MacroScore:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramScore:
+    """All rows of one inference program that determine a figure, of every source."""
+
+    program: str
+    meter: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything ``accuracy`` says."""
 
@@ -55,6 +66,7 @@ class Report:
     unmetered: tuple[str, ...]
     """Rows that state no meter."""
     scored: tuple[Scored, ...]
+    programs: tuple[ProgramScore, ...] = ()
 
 
 def score_ledgers(ledgers: Iterable[Ledger], coefficients: Coefficients = NOMINAL) -> Report:
@@ -74,7 +86,8 @@ def score_ledgers(ledgers: Iterable[Ledger], coefficients: Coefficients = NOMINA
             else:
                 scored += result
     return Report(
-        tuple(_groups(scored)), tuple(_macro(scored)), tuple(refused), tuple(unmetered), tuple(scored)
+        tuple(_groups(scored)), tuple(_macro(scored)), tuple(refused), tuple(unmetered), tuple(scored),
+        tuple(_programs(scored)),
     )  # fmt: skip
 
 
@@ -103,7 +116,7 @@ def score_row(kind: Kind, row: Row, found: tuple[Reading, ...], coefficients: Co
         low, mid, high = mixed([(weight, part) for weight, part in known])
         scored.append(
             Scored(row["id"], row["source"], row["method"] or row["runtime"], reading.meter,
-                   row["quality"], reading.measured, reading.resolution, low, mid, high)
+                   row["quality"], reading.measured, reading.resolution, low, mid, high, program_of(kind, row))
         )  # fmt: skip
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
 
@@ -133,16 +146,27 @@ def score_gguf(kind: Kind, row: Row, found: tuple[Reading, ...]) -> list[Scored]
     if isinstance(parts, Refusal):
         return parts
     method = row["runtime"] or "llama.cpp"
+    model = model_named(row["model"])
     scored = []
     for reading in found:
         known = [(weight, figures[reading.meter]) for weight, figures in parts if reading.meter in figures]
         if known:
             low, mid, high = mixed(known)
             scored.append(
-                Scored(row["id"], row["source"], method, reading.meter, row["quality"], reading.measured,
-                       reading.resolution, low, mid, high)
+                Scored(row["id"], row["source"], method, reading.meter,
+                       quality(row, model, reading.meter) if kind == "inference" else row["quality"],
+                       reading.measured, reading.resolution, low, mid, high, program_of(kind, row))
             )  # fmt: skip
     return scored or Refusal(row["id"], f"no figure for {', '.join(r.meter for r in found)}")
+
+
+def program_of(kind: Kind, row: Row) -> str:
+    """The program of an inference run as the figures are summed up: real logs of llama.cpp, PyTorch programs by version."""
+    if kind != "inference":
+        return ""
+    if row["runtime"] in GGUF_PROGRAMS:
+        return "llama.cpp logs"
+    return inference_recipes(row)[0].name if row["runtime"] == "transformers" else row["runtime"]
 
 
 def summed(one: Interval, gpus: int) -> Interval:
@@ -187,9 +211,9 @@ def _seen(phase: str, only: str | None) -> bool:
 
 def _groups(scored: list[Scored]) -> Iterator[GroupScore]:
     keys = dict.fromkeys((s.source, s.method, s.meter, s.quality) for s in scored)
-    for source, method, meter, quality in sorted(keys):
-        rows = [s for s in scored if (s.source, s.method, s.meter, s.quality) == (source, method, meter, quality)]
-        yield GroupScore(source, method, meter, quality, figures(rows))
+    for source, method, meter, grade in sorted(keys):
+        rows = [s for s in scored if (s.source, s.method, s.meter, s.quality) == (source, method, meter, grade)]
+        yield GroupScore(source, method, meter, grade, figures(rows))
 
 
 def _macro(scored: list[Scored]) -> Iterator[MacroScore]:
@@ -203,7 +227,20 @@ def _macro(scored: list[Scored]) -> Iterator[MacroScore]:
             yield MacroScore(meter, len(parts), mean(parts))
 
 
+def _programs(scored: list[Scored]) -> Iterator[ProgramScore]:
+    for program, meter in sorted({(s.program, s.meter) for s in scored if s.program}):
+        rows = [s for s in scored if (s.program, s.meter) == (program, meter) and s.quality != INCOMPLETE]
+        if rows:
+            yield ProgramScore(program, meter, figures(rows))
+
+
 def without(report: Report, source: str) -> Report:
     """The same report without one source, for leaving sources out in turn."""
     kept = [s for s in report.scored if s.source != source]
-    return replace(report, groups=tuple(_groups(kept)), macro=tuple(_macro(kept)), scored=tuple(kept))
+    return replace(
+        report,
+        groups=tuple(_groups(kept)),
+        macro=tuple(_macro(kept)),
+        scored=tuple(kept),
+        programs=tuple(_programs(kept)),
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LEGEND = (
     "median, p90: absolute error beyond what the printed figure resolves. bias: mean of predicted less measured. "
     "under: share of rows predicted more than 10 % too low. inside: share inside the 90 % interval, which should be "
-    "about 90 %."
+    "about 90 %. q: A and B as the ledger grades a row, C where a log leaves out a setting that decides the figure."
 )
 HEADINGS = {"rows": 1, "median": 0, "p90": 4, "bias": 6, "under": 5, "inside": 2}
 """Columns of figures; on a narrow screen the highest number goes first."""
@@ -29,6 +29,12 @@ def accuracy_lines(report: Report, width: int) -> Iterator[Line]:
         yield from wrapped(line("Mean over sources with at least five rows of quality A", "bold"), width)
         columns = (Column("meter"), Column("sources", "right", optional=3), *figures)
         rows = [(line(m.meter, "bold"), line(str(m.sources)), *_cells(m.figures)) for m in report.macro]
+        yield from indented(table(columns, rows, width - 2))
+        yield BLANK
+    if report.programs:
+        yield from wrapped(line("Inference by program, rows that determine the figure", "bold"), width)
+        columns = (Column("program"), Column("meter"), *figures)
+        rows = [(line(p.program, "bold"), line(p.meter), *_cells(p.figures)) for p in report.programs]
         yield from indented(table(columns, rows, width - 2))
         yield BLANK
     if report.groups:

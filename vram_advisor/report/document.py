@@ -131,6 +131,9 @@ def accuracy_document(report: Report) -> types.AccuracyDocument:
         "macro": [
             {"meter": macro.meter, "sources": macro.sources, **_figures(macro.figures)} for macro in report.macro
         ],
+        "programs": [
+            {"program": each.program, "meter": each.meter, **_figures(each.figures)} for each in report.programs
+        ],
         "refused": [{"id": refusal.id, "reason": refusal.reason} for refusal in report.refused],
         "unmetered": list(report.unmetered),
     }

@@ -270,6 +270,13 @@ class MacroDocument(FiguresDocument):
     sources: int
 
 
+class ProgramDocument(FiguresDocument):
+    """All rows of one inference program that determine a figure, of every source."""
+
+    program: str
+    meter: str
+
+
 class RefusedDocument(TypedDict):
     """A row that is not estimated."""
 
@@ -283,6 +290,7 @@ class AccuracyDocument(TypedDict):
     schema_version: int
     groups: list[GroupDocument]
     macro: list[MacroDocument]
+    programs: list[ProgramDocument]
     refused: list[RefusedDocument]
     unmetered: list[str]
     """Rows that do not say what was measured."""

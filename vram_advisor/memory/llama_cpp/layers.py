@@ -80,14 +80,16 @@ def embedding(b: Builder) -> Node:
     g, hidden = b.graph, b.model.hidden_size
     width = hidden * (1 + b.habits.deepstack)
     tokens = g.input("token ids", "I32", b.tokens)
-    given = g.input("embeddings", "F32", width, b.tokens)
+    # Older builds wrote the graph for tokens or for embeddings that are given, newer ones for both.
+    given = g.input("embeddings", "F32", width, b.tokens) if b.options.graph != "2025" else None
     table = b.weight("token_embd.weight", hidden, b.model.vocab_size, itemtype="F16")
     table.place = HOST
     x = g.rows("embeddings", table, tokens)
     if width != hidden:
         x = g.op("PAD", "embeddings", (width, b.tokens, 1, 1), x)
     g.expand(x)
-    g.expand(given)
+    if given is not None:
+        g.expand(given)
     return g.like("SCALE", "embeddings", x) if b.habits.scales_embedding else x
 
 

@@ -20,9 +20,13 @@ ROWS_OF_A_SLOT = 1
 """Rows of logits of a slot that drafts nothing."""
 
 
-def padded(cells: int) -> int:
-    """Cells rounded up to a multiple of 256."""
-    return -(-cells // CONTEXT_PADDING) * CONTEXT_PADDING
+UNFUSED_PADDING = 32
+"""Cells of a cache without flash attention were a multiple of this in builds of 2025 (``get_padding``)."""
+
+
+def padded(cells: int, padding: int = CONTEXT_PADDING) -> int:
+    """Cells rounded up to a multiple, of 256 in today's builds."""
+    return -(-cells // padding) * padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,15 @@ class Sizes:
     n_seqs: int
     """Slots."""
     n_ubatch: int
+    padding: int = CONTEXT_PADDING
+    """Cells are a multiple of this."""
 
     def window_cells(self, window: int, full: bool) -> int:
         """Cells of one stream of a layer with a sliding window."""
         if full:
             return self.cells
         slots = self.n_seqs if self.streams == 1 else 1
-        return padded(min(self.cells, window * slots + self.n_ubatch))
+        return padded(min(self.cells, window * slots + self.n_ubatch), self.padding)
 
 
 def sizes(options: LlamaCppOptions) -> Sizes:
@@ -77,6 +83,8 @@ def sizes(options: LlamaCppOptions) -> Sizes:
         n_outputs=min(tokens, rows),
         n_seqs=slots,
         n_ubatch=n_ubatch,
+        # Before flash attention was automatic, builds without it padded to 32.
+        padding=UNFUSED_PADDING if options.graph == "2025" and options.flash_attn == "off" else CONTEXT_PADDING,
     )
 
 
