@@ -190,7 +190,7 @@ def cut(model: ModelSpec, workload: Workload) -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def group_size(group: Group) -> Size:
     """The sum of what a group holds; it stands for all batches and lengths."""
     return tuple(map(sum, zip(*(a.size for a in group.amounts), strict=True))) or ZERO
