@@ -41,6 +41,7 @@ MODELS = (
 )  # fmt: skip
 METHODS = {
     "LoRA, fp32 adapters": ("lora", Plan()),
+    "LoRA, 16-bit adapters": ("lora", Plan(recipe="transformers-peft-16bit")),
     "QLoRA, prepared, fp32 adapters": (
         "qlora",
         Plan(recipe="transformers-peft-kbit", quantization="nf4_double", optimizer="adamw_torch"),

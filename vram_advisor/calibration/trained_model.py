@@ -18,7 +18,7 @@ from vram_advisor.domain.trial import Trial
 from vram_advisor.memory.setup import reentrant
 from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
-RECIPES = ("transformers-peft", "transformers-peft-kbit", "trl", "peft-loop")
+RECIPES = ("transformers-peft", "transformers-peft-16bit", "transformers-peft-kbit", "trl", "peft-loop")
 """Recipes whose code runs here."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LONGEST = 240

@@ -87,6 +87,13 @@ _ROWS = (
         activation_sd=0.01,
     ),
     Recipe(
+        "transformers-peft-16bit", "transformers + PEFT, adapters in the dtype of the base", "transformers 5.23, peft 0.21",
+        "traced",
+        "peft mapping_func.py get_peft_model(autocast_adapter_dtype=False), as TRL asks for under ZeRO-3 (trl"
+        " trainer/sft_trainer.py)",
+        adapter_dtype="base", quantised_adapter_dtype="base", activation_sd=0.01,
+    ),
+    Recipe(
         "transformers-peft-kbit", "transformers + PEFT with prepare_model_for_kbit_training",
         "transformers 5.23, peft 0.21", "traced",
         "peft utils/other.py prepare_model_for_kbit_training: all that is not quantised becomes fp32",
