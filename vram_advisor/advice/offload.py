@@ -7,6 +7,7 @@ of them, so they cost the least speed per byte; whole layers only where that is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -19,8 +20,10 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.serving import gguf_serving
 from vram_advisor.domain.stored_tensor import StoredTensor
+from vram_advisor.memory.llama_cpp.beside import Beside, Company, beside, company_of
 from vram_advisor.memory.llama_cpp.fit import LEAST_CONTEXT, MARGIN, Fitter
 from vram_advisor.memory.llama_cpp.memory import LlamaCppMemory, llama_cpp_memory
+from vram_advisor.memory.llama_cpp.node import HOST
 from vram_advisor.memory.llama_cpp.overhead import context_bytes, pool_bytes
 from vram_advisor.memory.llama_cpp.parts import OTHER_BUILDS
 from vram_advisor.memory.llama_cpp.start import start_of, weights_of
@@ -44,24 +47,31 @@ class Desk:
         options: LlamaCppOptions,
         device: Device,
         ram_bytes: int | None = None,
+        company: Company | None = None,
     ) -> None:
         self.model = model
         self.tensors = tensors
         self.options = options
         self.device = device
         self.ram_bytes = ram_bytes
+        self.company = company
 
     def memory(self, options: LlamaCppOptions) -> LlamaCppMemory:
         """All buffers of a start."""
         return llama_cpp_memory(self.model, self.tensors, options)
 
+    def held(self, memory: LlamaCppMemory) -> Beside:
+        """What a start holds beside the model."""
+        return Beside() if self.company is None else beside(self.model, memory.options, self.company)
+
     def need(self, memory: LlamaCppMemory) -> tuple[float, float]:
         """What the fullest GPU needs, with what is outside of the buffers: mean and standard deviation [B]."""
-        fullest = max(memory.gpus, key=lambda b: b.total)
+        held = self.held(memory)
+        fullest = max(memory.gpus, key=lambda b: b.total + held.nbytes(b.place))
         context, context_sd = context_bytes(self.device)
         pool, pool_sd = pool_bytes(self.model, memory.sizes.n_tokens)
-        sd = (context_sd**2 + pool_sd**2 + (OTHER_BUILDS * fullest.compute) ** 2) ** 0.5
-        return fullest.total + context + pool, sd
+        sd = math.hypot(context_sd, pool_sd, OTHER_BUILDS * fullest.compute, held.sd(fullest.place))
+        return fullest.total + held.nbytes(fullest.place) + context + pool, sd
 
     def probability(self, memory: LlamaCppMemory) -> float:
         """That a start fits the card."""
@@ -75,7 +85,7 @@ class Desk:
     def placement(self, by: str, options: LlamaCppOptions) -> Placement:
         """A start and what it costs."""
         memory = self.memory(options)
-        host = memory.host.total
+        host = memory.host.total + self.held(memory).nbytes(HOST)
         holds = None if self.ram_bytes is None else host <= HOST_SPARE * self.ram_bytes
         return Placement(
             by=by,  # type: ignore[arg-type]
@@ -139,7 +149,8 @@ def desk_of(
     """
     tensors = weights_of(model, plan)
     row = gguf_serving(recipe.name, plan.runtime)
-    return Desk(model, tensors, start_of(model, workload, plan, row, tensors, device), device, ram_bytes)
+    company = company_of(plan) if model.draft or model.projector else None
+    return Desk(model, tensors, start_of(model, workload, plan, row, tensors, device), device, ram_bytes, company)
 
 
 def offload(
@@ -155,7 +166,7 @@ def offload(
     """
     desk = desk_of(model, workload, plan, recipe, device, ram_bytes)
     free = [device.free_bytes] * max(1, desk.options.num_gpus)
-    decided = Fitter(model, desk.tensors, desk.options, free, context_given=True).run()
+    decided = Fitter(model, desk.tensors, desk.options, free, context_given=True, company=desk.company).run()
     fit = desk.placement("fit", decided.options)
     contexts = []
     for cache_type in CACHE_TYPES:

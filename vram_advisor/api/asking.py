@@ -61,6 +61,15 @@ def resolve_device(
     return device(machine, machine.gpus[0].index if gpu_index is None else gpu_index)
 
 
+def with_company(model: ModelSpec, plan: Plan) -> ModelSpec:
+    """The model with what a plan of llama.cpp loads beside it: a draft model, a tower, adapters. Raises as a model."""
+    if not (plan.model_draft or plan.mmproj or plan.lora):
+        return model
+    from vram_advisor.sources.companions import with_companions
+
+    return with_companions(model, plan)
+
+
 def with_choices(
     workload: Workload,
     plan: Plan,

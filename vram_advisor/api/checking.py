@@ -10,7 +10,7 @@ from vram_advisor.advice.options import lacks_bf16, named_quantization, plans, r
 from vram_advisor.advice.remarks import assumptions, limits, not_llama_cpp, option_notes, without_effect
 from vram_advisor.advice.smallest import smallest
 from vram_advisor.advice.verdict import judge
-from vram_advisor.api.asking import measured, resolve_device, split, with_choices
+from vram_advisor.api.asking import measured, resolve_device, split, with_choices, with_company
 from vram_advisor.domain.answer import Answer, AppliedCalibration, Download, Option
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.contradictions import refuse_contradictions
@@ -81,6 +81,7 @@ def check(
         quantization = plan.quantization
     named = storage(named_quantization(quantization, plan)) if quantization else None
     refuse_contradictions(workload, replace(plan, quantization=quantization), named)
+    spec = with_company(spec, plan)
     if plan.num_gpus > 1 and plan.sharding == "none" and workload.trains:
         plan = replace(plan, sharding="ddp")
     device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)

@@ -8,7 +8,7 @@ from vram_advisor.domain.recipe import SERVED
 from vram_advisor.domain.serving import GGML_CACHES, GGUF_RUNTIMES, GGUF_SERVING
 from vram_advisor.units.errors import BadInput
 
-MAY_BE_EMPTY = frozenset({"modules_to_save", "override_tensor", "tensor_split"})
+MAY_BE_EMPTY = frozenset({"modules_to_save", "override_tensor", "tensor_split", "lora"})
 """Lists that are empty as a rule."""
 
 

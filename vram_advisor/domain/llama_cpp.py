@@ -6,6 +6,8 @@ The defaults are those of ``llama-server`` v0.5.0 (``common/common.h``, ``common
 from dataclasses import dataclass
 from typing import Literal
 
+from vram_advisor.domain.stored_tensor import StoredTensor
+
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 SplitMode = Literal["none", "layer", "row"]
 FlashAttention = Literal["auto", "on", "off"]
@@ -16,14 +18,27 @@ CONTEXT_PADDING = 256
 """Cells of a cache are rounded up to a multiple of this."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoraPair:
+    """Down and up of one weight in the file of an adapter."""
+
+    weight: str
+    """Name of the weight in the file of the model."""
+    a: StoredTensor
+    b: StoredTensor
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoraAdapter:
-    """An adapter applied at run time; GGUF keeps its tensors in F16 or F32."""
+    """An adapter applied at run time: one that was read, or one that is foreseen by its rank."""
 
     r: int = 16
     target_modules: tuple[str, ...] = ("attn_q", "attn_v")
     """Names of GGUF: attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down."""
     type: Literal["F32", "F16"] = "F16"
+    """Of a foreseen one: the converter writes F32 unless it is told otherwise."""
+    pairs: tuple[LoraPair, ...] = ()
+    """What its file holds, in place of rank, targets and type; empty: no file was read."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ Symbols of ``docs/nomenclature.md``: H = hidden_size, V = vocab_size, d = head_d
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vram_advisor.domain.llama_cpp import LoraAdapter
+from vram_advisor.domain.projector import Projector
 from vram_advisor.domain.stored_tensor import StoredTensor
 
 NormKind = Literal[
@@ -256,6 +258,12 @@ class ModelSpec:
     source: str = "given"
     """Where the dimensions come from, in words for a person."""
     notes: tuple[str, ...] = ()
+    draft: "ModelSpec | None" = None
+    """The draft model of speculative decoding that runs beside it."""
+    projector: Projector | None = None
+    """The vision or audio tower that is loaded beside it (mmproj)."""
+    adapters: tuple[LoraAdapter, ...] = ()
+    """LoRA adapters that are applied at run time."""
 
     @property
     def num_hidden_layers(self) -> int:

@@ -134,6 +134,24 @@ class Plan:
     """llama.cpp: flash attention; None: auto."""
     kv_offload: bool = True
     """llama.cpp: the cache lies where its layers lie; otherwise in system memory."""
+    model_draft: str | None = None
+    """llama.cpp: draft model of speculative decoding, named like --model."""
+    quantization_draft: str | None = None
+    """llama.cpp: file type of the draft model where it is no file; None: that of the model."""
+    n_gpu_layers_draft: int | None = field(default=None, metadata={"minimum": 0, "maximum": 2**20})
+    """llama.cpp: layers of the draft model on the GPUs; None: all."""
+    cache_type_k_draft: CacheType | None = None
+    """llama.cpp: type of the draft model's keys; None: f16, whatever those of the model are."""
+    cache_type_v_draft: CacheType | None = None
+    """llama.cpp: type of the draft model's values."""
+    spec_draft_n_max: int | None = field(default=None, metadata={"minimum": 0, "maximum": 2**10})
+    """llama.cpp: tokens that are drafted at once; None: as the program does."""
+    mmproj: str | None = None
+    """llama.cpp: file of the vision or audio tower (mmproj)."""
+    mmproj_offload: bool = True
+    """llama.cpp: the tower lies on the GPU; otherwise in system memory."""
+    lora: tuple[str, ...] = ()
+    """llama.cpp: LoRA adapters applied at run time, each a GGUF file, or a number for one of that rank on target_modules."""
     swa_full: bool = False
     """llama.cpp, vLLM (--disable-hybrid-kv-cache-manager): layers with a sliding window keep the whole context."""
 
@@ -186,6 +204,15 @@ LLAMA_CPP_ONLY = frozenset(
         "n_ubatch",
         "flash_attn",
         "kv_offload",
+        "model_draft",
+        "quantization_draft",
+        "n_gpu_layers_draft",
+        "cache_type_k_draft",
+        "cache_type_v_draft",
+        "spec_draft_n_max",
+        "mmproj",
+        "mmproj_offload",
+        "lora",
     }
 )
 """Fields of llama.cpp and the programs that run it."""

@@ -8,54 +8,41 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vram_advisor.domain.ggml_types import GGML_TYPES
-from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter
-from vram_advisor.memory.llama_cpp import cuda
-from vram_advisor.memory.llama_cpp.model_buffer import Placed
-from vram_advisor.memory.llama_cpp.node import HOST
+from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter, LoraPair
+from vram_advisor.domain.stored_tensor import StoredTensor
+from vram_advisor.memory.llama_cpp.adapter_pairs import pair_of
+from vram_advisor.memory.llama_cpp.model_buffer import EMBEDDING, OUTPUT, Placed, buffer_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterTensor:
     """One matrix of an adapter."""
 
-    name: str
+    tensor: StoredTensor
     place: int
-    numel: int
-    type: str
 
     @property
     def nbytes(self) -> int:
         """Bytes in its buffer, alignment included [B]."""
-        nbytes = GGML_TYPES[self.type].row_bytes(self.numel)
-        return cuda.padded(nbytes, cuda.HOST_ALIGNMENT if self.place == HOST else cuda.ALIGNMENT)
+        return buffer_bytes(self.tensor, self.place)
 
 
 def adapter_tensors(weights: Iterable[Placed], options: LlamaCppOptions) -> tuple[AdapterTensor, ...]:
     """The matrices of all adapters."""
     if not options.loras:
         return ()
-    found = [
-        matrix
-        for lora in options.loras
+    return tuple(
+        AdapterTensor(matrix, weight.place)
         for weight in weights
-        if targeted(weight.name, lora)
-        for matrix in matrices(weight, lora)
-    ]
-    return tuple(found)
-
-
-def targeted(name: str, lora: LoraAdapter) -> bool:
-    """Whether an adapter has matrices for a weight: one of a layer, whose stem is among its targets."""
-    parts = name.split(".")
-    return parts[0] == "blk" and parts[-1] == "weight" and ".".join(parts[2:-1]) in lora.target_modules
-
-
-def matrices(weight: Placed, lora: LoraAdapter) -> tuple[AdapterTensor, ...]:
-    """Down and up."""
-    out, inputs = weight.tensor.shape[-2:]
-    name = weight.name.removesuffix(".weight")
-    return (
-        AdapterTensor(f"{name}.lora_a", weight.place, inputs * lora.r, lora.type),
-        AdapterTensor(f"{name}.lora_b", weight.place, lora.r * out, lora.type),
+        for lora in options.loras
+        if (pair := pair_for(weight, lora)) is not None
+        for matrix in (pair.a, pair.b)
     )
+
+
+def pair_for(weight: Placed, lora: LoraAdapter) -> LoraPair | None:
+    """The matrices of an adapter for a weight. A copy of the embedding that serves as output layer has none of its own."""
+    if weight.name == OUTPUT and weight.tensor.name == EMBEDDING:
+        return None
+    out, inputs = (1, *weight.tensor.shape)[-2:]
+    return pair_of(lora, weight.name, inputs, out)

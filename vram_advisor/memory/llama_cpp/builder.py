@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import WITH_BIAS, ModelSpec, NormKind
+from vram_advisor.memory.llama_cpp.adapter_pairs import pair_of
 from vram_advisor.memory.llama_cpp.caches import Caches
 from vram_advisor.memory.llama_cpp.graph import Graph, four
 from vram_advisor.memory.llama_cpp.habits import Habits
@@ -83,21 +84,25 @@ class Builder:
         """A linear layer, with its adapters."""
         g = self.graph
         label = label or name
-        result = g.multiply(label, self.matrix(name, x.ne[0], outputs, layer), x)
-        for i, lora in enumerate(self.options.loras):
-            if name in lora.target_modules and layer is not None:
-                result = g.like("ADD", label, result, self.adapted(f"{name}.lora{i}", x, outputs, layer, i))
+        base = self.matrix(name, x.ne[0], outputs, layer)
+        result = self.adapted(name, base, g.multiply(label, base, x), x, layer)
         return g.like("ADD", label, result, self.weight(f"{name}.bias", outputs, layer=layer)) if bias else result
 
-    def adapted(self, name: str, x: Node, outputs: int, layer: int, adapter: int) -> Node:
-        """The product of an adapter's two matrices."""
-        g, lora = self.graph, self.options.loras[adapter]
-        place = self.layout.layers[layer]
-        down, up = Node("lora_a", lora.type, four(x.ne[0], lora.r)), Node("lora_b", lora.type, four(lora.r, outputs))
-        for matrix in (down, up):
-            matrix.place = place
-        self.weights[f"blk.{layer}.{name}.a"], self.weights[f"blk.{layer}.{name}.b"] = down, up
-        return g.like("SCALE", "lora", g.multiply("lora", up, g.multiply("lora", down, x)))
+    def adapted(self, name: str, base: Node, result: Node, x: Node, layer: int | None, ids: Node | None = None) -> Node:
+        """A product with a weight, and what adapters add to it; ``ids``: the chosen experts of a stack."""
+        g = self.graph
+        full = f"{name}.weight" if layer is None else f"blk.{layer}.{name}.weight"
+        for lora in self.options.loras:
+            pair = pair_of(lora, full, base.ne[0], base.ne[1])
+            if pair is None:
+                continue
+            y = x
+            for held in (pair.a, pair.b):
+                matrix = Node("adapter", held.dtype, four(*held.shape[::-1]))
+                matrix.place = base.place
+                y = g.multiply("adapter", matrix, y) if ids is None else g.multiply_chosen("adapter", matrix, y, ids)
+            result = g.like("ADD", result.label, result, g.like("SCALE", "adapter", y))
+        return result
 
     def norm(
         self,

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vram_advisor.domain.llama_cpp import ALL_LAYERS, LlamaCppOptions
+from vram_advisor.domain.llama_cpp import ALL_LAYERS, CacheType, LlamaCppOptions
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
 from vram_advisor.memory.llama_cpp.memory import LlamaCppMemory, llama_cpp_memory
+from vram_advisor.memory.llama_cpp.start import DRAFTED
 from vram_advisor.units.errors import BadInput, NotModelled
 
-DRAFTED = 3
-"""--spec-draft-n-max: tokens that are drafted at once."""
 MOST_DIFFERENT = 128
 """Entries by which two vocabularies may differ (SPEC_VOCAB_MAX_SIZE_DIFFERENCE)."""
 
@@ -27,7 +26,12 @@ def drafting(options: LlamaCppOptions, drafted: int = DRAFTED) -> LlamaCppOption
     return replace(options, n_draft=drafted)
 
 
-def draft_options(target: LlamaCppOptions, n_gpu_layers: int = ALL_LAYERS) -> LlamaCppOptions:
+def draft_options(
+    target: LlamaCppOptions,
+    n_gpu_layers: int = ALL_LAYERS,
+    cache_type_k: CacheType = "f16",
+    cache_type_v: CacheType = "f16",
+) -> LlamaCppOptions:
     """The start of the draft model: the target's, less what names its weights."""
     return replace(
         target,
@@ -35,8 +39,8 @@ def draft_options(target: LlamaCppOptions, n_gpu_layers: int = ALL_LAYERS) -> Ll
         n_cpu_moe=0,
         cpu_moe=False,
         override_tensor=(),
-        cache_type_k="f16",
-        cache_type_v="f16",
+        cache_type_k=cache_type_k,
+        cache_type_v=cache_type_v,
         outputs="slots",
         n_draft=0,
         loras=(),
@@ -49,6 +53,8 @@ def draft_memory(
     tensors: Sequence[StoredTensor],
     options: LlamaCppOptions,
     n_gpu_layers: int = ALL_LAYERS,
+    cache_type_k: CacheType = "f16",
+    cache_type_v: CacheType = "f16",
 ) -> LlamaCppMemory:
     """All buffers of the draft model beside a target.
 
@@ -66,4 +72,4 @@ def draft_memory(
             f"{model.id} cannot draft for {target.id}: their vocabularies have {model.vocab_size:,} and "
             f"{target.vocab_size:,} entries. Use a small model of the same family."
         )
-    return llama_cpp_memory(model, tensors, draft_options(options, n_gpu_layers))
+    return llama_cpp_memory(model, tensors, draft_options(options, n_gpu_layers, cache_type_k, cache_type_v))

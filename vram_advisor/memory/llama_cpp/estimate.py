@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from vram_advisor.domain.coefficients import Coefficients
@@ -13,6 +14,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.serving import gguf_serving
+from vram_advisor.memory.llama_cpp.beside import Beside, Company, beside, beside_components, beside_notes, company_of
 from vram_advisor.memory.llama_cpp.memory import Buffers, LlamaCppMemory, llama_cpp_memory
 from vram_advisor.memory.llama_cpp.node import HOST
 from vram_advisor.memory.llama_cpp.ollama import environment
@@ -20,6 +22,7 @@ from vram_advisor.memory.llama_cpp.overhead import context_bytes, pool_bytes
 from vram_advisor.memory.llama_cpp.parts import (
     ALL,
     OTHER_BUILDS,
+    adapter_components,
     cache_components,
     compute_component,
     weights_component,
@@ -38,28 +41,41 @@ def memory_of(
     Raises:
         BadInput, NotModelled: a choice that llama.cpp does not have, or that has no evidence.
     """
-    return started(model, workload, plan, recipe, device)[0]
+    return started(model, workload, plan, recipe, device).memory
 
 
-def started(
-    model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None
-) -> tuple[LlamaCppMemory, Buffers, tuple[Component, ...]]:
-    """All buffers of a start, those of the fullest GPU, and what these are made of. Raises as ``memory_of``."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Started:
+    """All buffers of a start, and what is in the fullest place."""
+
+    memory: LlamaCppMemory
+    beside: Beside
+    fullest: Buffers
+    components: tuple[Component, ...]
+
+    @property
+    def own(self) -> int:
+        """What llama.cpp counts as its own in the fullest place [B]."""
+        return self.fullest.total + self.beside.nbytes(self.fullest.place)
+
+
+def started(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None) -> Started:
+    """All buffers of a start. Raises as ``memory_of``."""
     if not model.causal:
         raise NotModelled(f"Encoders such as {model.id} are not modelled under llama.cpp.")
     row = gguf_serving(recipe.name, plan.runtime)
     kind = "" if model.stored_tensors else file_type(plan)
-    return _started(model, kind, start_of(model, workload, plan, row, weights_of(model, plan), device))
+    options = start_of(model, workload, plan, row, weights_of(model, plan), device)
+    return _started(model, kind, options, company_of(plan) if model.draft or model.projector else None)
 
 
-@lru_cache(maxsize=64)
-def _started(
-    model: ModelSpec, kind: str, options: LlamaCppOptions
-) -> tuple[LlamaCppMemory, Buffers, tuple[Component, ...]]:
+@lru_cache(maxsize=24)
+def _started(model: ModelSpec, kind: str, options: LlamaCppOptions, company: Company | None) -> Started:
     """The same by file type and options: cards that are compared mostly start alike."""
     memory = llama_cpp_memory(model, model.stored_tensors or file_tensors(model, kind), options)
-    fullest = max(memory.gpus, key=lambda b: b.total) if memory.gpus else memory.host
-    return memory, fullest, tuple(components(memory, fullest))
+    held = Beside() if company is None else beside(model, options, company)
+    fullest = max(memory.gpus, key=lambda b: b.total + held.nbytes(b.place)) if memory.gpus else memory.host
+    return Started(memory, held, fullest, tuple(components(memory, held, fullest.place)))
 
 
 def estimate_llama_cpp(
@@ -79,11 +95,11 @@ def estimate_llama_cpp(
     Raises:
         BadInput, NotModelled: as ``memory_of``.
     """
-    memory, fullest, parts = started(model, workload, plan, recipe, device)
-    own = fullest.total
+    made = started(model, workload, plan, recipe, device)
+    memory, fullest, own = made.memory, made.fullest, made.own
     context, context_sd = context_bytes(device)
     pool, pool_sd = pool_bytes(model, memory.sizes.n_tokens)
-    spread = OTHER_BUILDS * fullest.compute
+    spread = math.hypot(OTHER_BUILDS * fullest.compute, made.beside.sd(fullest.place))
     outside_sd = math.hypot(context_sd, pool_sd, spread)
     process = own + context + pool
     peak = Peak(
@@ -97,19 +113,24 @@ def estimate_llama_cpp(
     return Estimate(
         peak=peak,
         phases=phases,
-        components=parts,
-        host_bytes=memory.host.total,
+        components=made.components,
+        host_bytes=memory.host.total + made.beside.nbytes(HOST),
         adapter=None,
         minimum_mean=process,
         minimum_sd=outside_sd,
-        notes=(*notes(memory), *settings(memory, model, plan, device), *tower(model)),
+        notes=(
+            *notes(memory, made.beside),
+            *beside_notes(model, made.beside, fullest.place),
+            *settings(memory, model, plan, device),
+            *tower(model),
+        ),
     )
 
 
-def components(memory: LlamaCppMemory, fullest: Buffers) -> list[Component]:
+def components(memory: LlamaCppMemory, held: Beside, place: int) -> list[Component]:
     """What lies in one place."""
-    found = [weights_component(memory, fullest.place), *cache_components(memory, fullest.place)]
-    return [*found, compute_component(memory, fullest.place)]
+    found = [weights_component(memory, place), *adapter_components(memory, place), *cache_components(memory, place)]
+    return [*found, compute_component(memory, place), *beside_components(held, place)]
 
 
 def settings(memory: LlamaCppMemory, model: ModelSpec, plan: Plan, device: Device | None) -> list[str]:
@@ -122,13 +143,13 @@ def settings(memory: LlamaCppMemory, model: ModelSpec, plan: Plan, device: Devic
 
 def tower(model: ModelSpec) -> list[str]:
     """What is left out of a model that sees or hears."""
-    if not model.tower_parameters:
+    if not model.tower_parameters or model.projector is not None:
         return []
     weights = gib(2 * model.tower_parameters)
     return [f"Counted without --mmproj, which reads images: {weights} in F16, and a buffer for the largest image."]
 
 
-def notes(memory: LlamaCppMemory) -> list[str]:
+def notes(memory: LlamaCppMemory, held: Beside) -> list[str]:
     """What a person should know about the start."""
     options, host = memory.options, memory.host
     said = []
@@ -142,7 +163,7 @@ def notes(memory: LlamaCppMemory) -> list[str]:
             f"which needs {gib(host.total)} in all; a token waits for them on the processor."
         )
     if options.num_gpus > 1:
-        each = ", ".join(gib(b.total) for b in memory.gpus)
+        each = ", ".join(gib(b.total + held.nbytes(b.place)) for b in memory.gpus)
         said.append(f"The GPUs hold {each}; the figures are those of the fullest.")
     if not memory.flash and HOST not in memory.layout.layers:
         said.append("Without flash attention scores of the whole context are written out for every batch.")

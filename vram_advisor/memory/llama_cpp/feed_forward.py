@@ -88,7 +88,7 @@ def chosen_experts(b: Builder, part: Experts, x: Node, layer: int, logits: Node 
 
     def stack(name: str, inputs: int, outputs: int, y: Node) -> Node:
         matrix = b.weight(f"{name}.weight", inputs, outputs, count, layer=layer, itemtype="F16")
-        result = g.multiply_chosen(name, matrix, y, ids)
+        result = b.adapted(name, matrix, g.multiply_chosen(name, matrix, y, ids), y, layer, ids)
         if part.bias:
             result = g.like("ADD_ID", name, result, b.weight(f"{name}.bias", outputs, count, layer=layer), ids)
         return result

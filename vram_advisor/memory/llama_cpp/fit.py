@@ -14,6 +14,7 @@ from functools import cached_property
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
+from vram_advisor.memory.llama_cpp.beside import Company, beside
 from vram_advisor.memory.llama_cpp.memory import llama_cpp_memory
 from vram_advisor.units.bytes import GIB
 
@@ -74,6 +75,7 @@ class Fitter:
         context_given: bool,
         margin: int = MARGIN,
         layers_given: bool = False,
+        company: Company | None = None,
     ) -> None:
         self.model = model
         self.tensors = tensors
@@ -82,6 +84,7 @@ class Fitter:
         self.context_given = context_given
         self.layers_given = layers_given
         self.margin = margin
+        self.company = company
         self.targets = [f - margin for f in free]
         self.count = model.num_hidden_layers + 1
         self.experts = any(block.experts for block in model.blocks)
@@ -95,7 +98,10 @@ class Fitter:
         """What a start would use of each GPU [B]."""
         shares = tuple(float(f) for f in self.free)
         memory = llama_cpp_memory(self.model, self.tensors, options, shares, planned=True)
-        return [b.total for b in memory.gpus]
+        if self.company is None:
+            return [b.total for b in memory.gpus]
+        held = beside(self.model, options, self.company)
+        return [b.total + held.nbytes(b.place) for b in memory.gpus]
 
     def run(self) -> Fitted:
         """Decide."""

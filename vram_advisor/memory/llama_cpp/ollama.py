@@ -30,7 +30,7 @@ ONE_SLOT = frozenset(
     )
 )  # fmt: skip
 """Architectures that it runs with one slot, whatever OLLAMA_NUM_PARALLEL says."""
-NOT_ITS_OPTIONS = ("n_cpu_moe", "cpu_moe", "override_tensor", "tensor_split", "swa_full")
+NOT_ITS_OPTIONS = ("n_cpu_moe", "cpu_moe", "override_tensor", "tensor_split", "swa_full", "model_draft")
 """Options of llama.cpp that it does not pass on."""
 
 

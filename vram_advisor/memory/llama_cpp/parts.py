@@ -36,12 +36,21 @@ def weights_component(memory: LlamaCppMemory, place: int) -> Component:
         what = f"blocks of {row.block_size} weights in {name}" if row.block_size > 1 else f"weights in {name}"
         amounts.append(Amount(what, "one", blocks, row.block_bytes, "weights"))
         padding += more
-    adapters = sum(a.nbytes for a in memory.adapters if a.place == place)
-    if adapters:
-        amounts.append(Amount("LoRA adapters", "one", adapters, 1, "weights"))
     if padding:
         amounts.append(Amount("alignment and room behind rows", "one", padding, 1, "weights"))
     return component("weights", "weights of the model", amounts, values(0, 0), "llama.cpp src/llama-model-loader.cpp")
+
+
+def adapter_components(memory: LlamaCppMemory, place: int) -> list[Component]:
+    """LoRA adapters in one place, by type."""
+    totals: dict[str, int] = {}
+    for a in memory.adapters:
+        if a.place == place:
+            totals[a.tensor.dtype] = totals.get(a.tensor.dtype, 0) + a.nbytes
+    amounts = [Amount(f"matrices in {name}", "one", total, 1, "weights") for name, total in sorted(totals.items())]
+    if not amounts:
+        return []
+    return [component("adapters", "LoRA adapters", amounts, values(0, 0), "llama.cpp src/llama-adapter.cpp")]
 
 
 def cache_components(memory: LlamaCppMemory, place: int) -> list[Component]:

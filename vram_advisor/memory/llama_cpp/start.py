@@ -18,6 +18,8 @@ from vram_advisor.units.errors import BadInput, NotModelled
 
 PLAIN = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "mxfp4": "MXFP4_MOE"}
 """File types by the names that other runtimes give the format."""
+DRAFTED = 3
+"""--spec-draft-n-max: tokens that are drafted at once where nothing else is asked for."""
 CACHE_TYPES = {"fp16": "f16"}
 """Cache types by the names that other runtimes give them."""
 
@@ -107,6 +109,8 @@ def start_of(
         kv_offload=plan.kv_offload,
         swa_full=plan.swa_full or row.swa_full,
         outputs=row.outputs,
+        n_draft=0 if model.draft is None else (DRAFTED if plan.spec_draft_n_max is None else plan.spec_draft_n_max),
+        loras=model.adapters,
         graph=row.graph,
     )
 

@@ -1,0 +1,117 @@
+"""What llama.cpp loads beside a model: a draft model, a vision or audio tower, LoRA adapters."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from vram_advisor.domain.llama_cpp import LoraAdapter, LoraPair
+from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.plan import Plan
+from vram_advisor.domain.projector import Projector
+from vram_advisor.domain.stored_tensor import StoredTensor
+from vram_advisor.sources.gguf import GgufFile, read_gguf
+from vram_advisor.sources.models import resolve_model
+from vram_advisor.units.errors import BadInput
+
+DOWN, UP = ".lora_a", ".lora_b"
+ALL_LINEAR = "all-linear"
+STEMS: dict[str, tuple[str, ...]] = {
+    "q_proj": ("attn_q",), "k_proj": ("attn_k",), "v_proj": ("attn_v",), "o_proj": ("attn_output",),
+    "qkv_proj": ("attn_qkv",), "gate_proj": ("ffn_gate",), "up_proj": ("ffn_up",), "down_proj": ("ffn_down",),
+    "gate_up_proj": ("ffn_up",),
+}  # fmt: skip
+"""Targets by the names of transformers, and the weights that they are in a GGUF file."""
+LINEAR = tuple(dict.fromkeys(stem for stems in STEMS.values() for stem in stems))
+MOST_RANK = 1 << 16
+
+
+def with_companions(model: ModelSpec, plan: Plan) -> ModelSpec:
+    """The model with what the plan loads beside it.
+
+    Raises:
+        BadInput: a file is not what it should be, or an adapter is of another model.
+        Missing, NotModelled: as for a model.
+    """
+    draft = model.draft if plan.model_draft is None else resolve_model(plan.model_draft)
+    projector = model.projector if plan.mmproj is None else read_projector(plan.mmproj)
+    adapters = (*model.adapters, *(adapter(name, plan, model) for name in plan.lora))
+    if (draft, projector, adapters) == (model.draft, model.projector, model.adapters):
+        return model
+    return replace(model, draft=draft, projector=projector, adapters=adapters)
+
+
+def read_projector(path: str | Path) -> Projector:
+    """The tower of a file. Raises BadInput."""
+    file = read_gguf(Path(os.path.expanduser(path)))
+    if not file.is_projector:
+        raise BadInput(f"{file.name} is no vision or audio tower: --mmproj takes the file that is named mmproj")
+    return projector_of(file)
+
+
+def projector_of(file: GgufFile) -> Projector:
+    """The tower that a header describes; of one that sees and hears the numbers of its eye."""
+    hears = file.metadata.get("clip.has_audio_encoder") is True
+    sees = file.metadata.get("clip.has_vision_encoder") is True or not hears
+    kind = "vision" if sees else "audio"
+
+    def number(key: str) -> int | None:
+        return file.integer(f"clip.{kind}.{key}")
+
+    return Projector(
+        name=file.name,
+        nbytes=sum(tensor.nbytes for tensor in file.tensors),
+        kind=file.text(f"clip.{kind}.projector_type") or file.text("clip.projector_type") or "",
+        hears=hears,
+        hidden_size=number("embedding_length"),
+        intermediate_size=number("feed_forward_length"),
+        num_heads=number("attention.head_count"),
+        image_size=number("image_size"),
+        patch_size=number("patch_size"),
+        tensors=file.tensors,
+    )
+
+
+def adapter(name: str, plan: Plan, model: ModelSpec) -> LoraAdapter:
+    """An adapter by the name of its file, or by its rank alone. Raises BadInput."""
+    if name.isascii() and name.isdigit():
+        rank = int(name[:9])
+        if not 0 < rank <= MOST_RANK:
+            raise BadInput(f"--lora {name[:20]}: a rank is between 1 and {MOST_RANK:,}.")
+        return LoraAdapter(r=rank, target_modules=stems(plan.target_modules), type="F32")
+    place = Path(os.path.expanduser(name))
+    if not place.is_file():
+        raise BadInput(f"--lora {name} is not there: give a GGUF file, or a number for an adapter of that rank.")
+    file = read_gguf(place)
+    if not file.is_adapter:
+        raise BadInput(f"{file.name} holds no LoRA adapter: make one with convert_lora_to_gguf.py.")
+    made = pairs(file.tensors, file.name)
+    known = {tensor.name for tensor in model.stored_tensors}
+    foreign = next((pair.weight for pair in made if known and pair.weight not in known), None)
+    if foreign is not None:
+        raise BadInput(
+            f"{file.name} has matrices for {foreign[:80]}, which {model.id} has not: it is of another model."
+        )
+    return LoraAdapter(r=made[0].a.shape[0], target_modules=(), pairs=made)
+
+
+def stems(targets: Iterable[str]) -> tuple[str, ...]:
+    """Names of weights in a GGUF file for targets as PEFT names them. Raises BadInput."""
+    found: list[str] = []
+    for name in targets:
+        if name != ALL_LINEAR and name not in STEMS and name not in LINEAR:
+            raise BadInput(f"--target-modules {name}: a GGUF adapter is for one of {', '.join(STEMS)} or {ALL_LINEAR}.")
+        found += LINEAR if name == ALL_LINEAR else STEMS.get(name, (name,))
+    return tuple(dict.fromkeys(found))
+
+
+def pairs(tensors: Iterable[StoredTensor], where: str) -> tuple[LoraPair, ...]:
+    """Down and up of each weight, in the order of the file. Raises BadInput."""
+    down = {t.name.removesuffix(DOWN): t for t in tensors if t.name.endswith(DOWN)}
+    up = {t.name.removesuffix(UP): t for t in tensors if t.name.endswith(UP)}
+    if not down or down.keys() != up.keys():
+        raise BadInput(f"{where}: matrices named .lora_a and .lora_b should come in pairs")
+    for name, t in down.items():
+        if len(t.shape) < 2 or len(up[name].shape) < 2:
+            raise BadInput(f"{where}: {t.name[:80]} is no matrix")
+    return tuple(LoraPair(name, t, up[name]) for name, t in down.items())
