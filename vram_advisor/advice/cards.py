@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from vram_advisor.advice.pace import Pace
 from vram_advisor.advice.verdict import judge
+from vram_advisor.domain.answer import AppliedCalibration
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Verdict
 from vram_advisor.domain.gpu import Device, GpuSpec
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
-from vram_advisor.domain.throughput import Span
+from vram_advisor.domain.throughput import Span, Speed
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.memory.usable import device_from_spec
 
@@ -21,6 +22,8 @@ TRAINING_VENDORS = ("NVIDIA", "AMD")
 """Whose cards the stacks run on whose memory is modelled."""
 FORMS = ("desktop", "workstation", "datacentre", "laptop")
 """Cards that people put into a machine or rent."""
+Learnt = Callable[[Workload, Plan, Device], tuple[Coefficients, AppliedCalibration | None]]
+"""Coefficients for a plan on a card, and which measurement corrects them."""
 ORDER = {"fits": 0, "tight": 1, "spill": 2, "no": 3, "unknown": 4}
 
 
@@ -37,6 +40,8 @@ class RankedCard:
     """None where the catalogue lacks the rates of the card."""
     times_as_fast: float | None
     """Beside the present card; None where there is none or its speed is not known."""
+    calibration: AppliedCalibration | None = None
+    """What was measured on such a card, or with this recipe, and corrects its figures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -50,6 +55,8 @@ class CardRanking:
     """What is stored how: FP16, Q8, Q4."""
     present: Device | None
     cards: tuple[RankedCard, ...]
+    now: RankedCard | None = None
+    """How the present card does the job; None where the catalogue does not have it."""
 
 
 def able(spec: GpuSpec, workload: Workload) -> bool:
@@ -64,41 +71,51 @@ def rank_cards(
     workload: Workload,
     plan: Plan,
     cards: Iterable[GpuSpec],
-    coefficients: Coefficients,
+    learnt: Learnt,
     present: Device | None = None,
 ) -> tuple[RankedCard, ...]:
     """Every able card, best first: those that fit, of these the smallest, of these the fastest.
 
     Args:
         plan: its ``num_gpus`` of every card.
+        learnt: coefficients for a plan on a card, and what corrects them.
         present: what an upgrade is measured against.
 
     Raises:
         BadInput, NotModelled: the question cannot be estimated for any card.
     """
-    habits = recipe(plan.recipe)
-    now = Pace(present, coefficients).speed(model, workload, plan) if present is not None else None
+    now = None if present is None else _speed(model, workload, plan, present, learnt(workload, plan, present)[0])
     found = []
     for spec in cards:
-        if not able(spec, workload):
-            continue
-        device = device_from_spec(spec, plan.num_gpus)
-        need = estimate(model, workload, plan, habits, device, coefficients).estimate
-        speed = Pace(device, coefficients).speed(model, workload, plan)
-        ratio = None
-        if now is not None and speed is not None:
-            ratio = float(speed.tokens_per_second.mid) / float(now.tokens_per_second.mid)
-        found.append(
-            RankedCard(
-                spec,
-                plan.num_gpus,
-                int(need.minimum_mean),
-                judge(need, device),
-                speed.tokens_per_second if speed is not None else None,
-                ratio,
-            )
-        )
+        if able(spec, workload):
+            device = device_from_spec(spec, plan.num_gpus)
+            found.append(ranked(model, workload, plan, spec, device, learnt, now))
     return tuple(sorted(found, key=_order))
+
+
+def ranked(
+    model: ModelSpec, workload: Workload, plan: Plan, spec: GpuSpec, device: Device, learnt: Learnt,
+    beside: Speed | None = None,
+) -> RankedCard:  # fmt: skip
+    """How one card, or several of it, does the job.
+
+    Args:
+        beside: the speed that its own is compared with.
+    """
+    coefficients, applied = learnt(workload, plan, device)
+    need = estimate(model, workload, plan, recipe(plan.recipe), device, coefficients).estimate
+    speed = _speed(model, workload, plan, device, coefficients)
+    ratio = None
+    if beside is not None and speed is not None:
+        ratio = float(speed.tokens_per_second.mid) / float(beside.tokens_per_second.mid)
+    rate = speed.tokens_per_second if speed is not None else None
+    return RankedCard(spec, plan.num_gpus, int(need.minimum_mean), judge(need, device), rate, ratio, applied)
+
+
+def _speed(
+    model: ModelSpec, workload: Workload, plan: Plan, device: Device, coefficients: Coefficients
+) -> Speed | None:
+    return Pace(device, coefficients).speed(model, workload, plan)
 
 
 def _order(card: RankedCard) -> tuple[int, int, float, str]:

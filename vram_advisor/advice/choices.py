@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 from vram_advisor.advice.longest import lacking, longest_length
 from vram_advisor.advice.options import plans
+from vram_advisor.advice.pace import CoefficientsOf, coefficients_of
+from vram_advisor.advice.precision import PrecisionStep, precision_steps, weights_exceed
 from vram_advisor.advice.reach import FURTHEST, GRAIN, with_field
 from vram_advisor.advice.verdict import judge
+from vram_advisor.domain.answer import AppliedCalibration
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Verdict
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.domain.quantization import quantization
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.serving import runtime_of
 from vram_advisor.domain.tensors import count_parameters
@@ -48,6 +50,10 @@ class FittingModels:
     models: tuple[FittingModel, ...]
     looked_at: int
     """Models that were asked about."""
+    steps: tuple[PrecisionStep, ...] = ()
+    """The largest model at each precision, and the next."""
+    calibration: AppliedCalibration | None = None
+    """What corrected the largest that fits."""
 
 
 def fitting_models(
@@ -55,34 +61,37 @@ def fitting_models(
     workload: Workload,
     plan: Plan,
     device: Device,
-    coefficients: Coefficients,
+    coefficients: Coefficients | CoefficientsOf,
     tell: Callable[[str], None] = lambda text: None,
 ) -> FittingModels:
     """Models that fit the card, the largest first.
 
     Args:
+        coefficients: the same for all plans, or by plan.
         tell: called with what is being done.
     """
+    learnt = coefficients_of(coefficients)
     found = []
     for number, model in enumerate(models, 1):
         tell(f"model {number} of {len(models)}: {model.id}")
-        one = _best(model, workload, plan, device, coefficients)
+        one = _best(model, workload, plan, device, learnt)
         if one is not None:
             found.append(one)
     ordered = sorted(found, key=lambda one: (RANK[one.verdict.outcome], -one.parameters, one.model.id))
-    return FittingModels(device, workload, tuple(ordered), len(models))
+    steps = precision_steps(models, workload, plan, device, learnt)
+    return FittingModels(device, workload, tuple(ordered), len(models), steps)
 
 
 def _best(
-    model: ModelSpec, workload: Workload, plan: Plan, device: Device, coefficients: Coefficients
+    model: ModelSpec, workload: Workload, plan: Plan, device: Device, learnt: CoefficientsOf
 ) -> FittingModel | None:
     habits = recipe(plan.recipe)
     plan = replace(plan, runtime=runtime_of(workload, plan, model=model))
     tight: FittingModel | None = None
     for title, candidate in plans(model, workload, plan, plan.quantization, device):
-        if count_parameters(model) * quantization(candidate.quantization).bits // 8 > device.free_bytes:
-            # The weights alone are more than is free.
+        if weights_exceed(model, candidate, device):
             continue
+        coefficients = learnt(workload, candidate)
         try:
             value = estimate(model, workload, candidate, habits, device, coefficients)
         except AdvisorError:

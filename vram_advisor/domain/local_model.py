@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vram_advisor.domain.answer import AppliedCalibration
 from vram_advisor.domain.estimate import Verdict
 from vram_advisor.domain.gpu import Device
 
@@ -116,3 +117,5 @@ class LocalAnswer:
     models: tuple[LocalFit, ...]
     broken: tuple[BrokenModel, ...] = ()
     programs: tuple[RunningProgram, ...] = ()
+    calibration: AppliedCalibration | None = None
+    """What corrected the needs."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from vram_advisor.domain.answer import Answer, AppliedCalibration
     from vram_advisor.domain.calibration import Learnt
+    from vram_advisor.domain.gpu import Device
 
 NOMINAL = "nominal coefficients, not calibrated"
 DIFFERENCES = {
@@ -44,10 +45,23 @@ def rests_on(answer: Answer, now: datetime | None = None) -> str:
         answer: the answer.
         now: the time, UTC.
     """
-    applied = answer.calibration
+    return corrected_by(answer.calibration, answer.device, answer.workload.trains, now)
+
+
+def corrected_by(
+    applied: AppliedCalibration | None, device: Device | None, trains: bool, now: datetime | None = None
+) -> str:
+    """The same of an answer about a card that has several models, or several cards.
+
+    Args:
+        applied: what corrected it; None: nothing.
+        device: the card that the answer is about.
+        trains: whether it is about a fine-tune.
+        now: the time, UTC.
+    """
     if applied is None:
         return NOMINAL
-    said = f"calibrated {_where(answer, applied)} {age(applied.created, now)} ({corrections(applied.learnt)})"
+    said = f"calibrated {_where(applied, device, trains)} {age(applied.created, now)} ({corrections(applied.learnt)})"
     if applied.differs:
         said += f"; less of it counts: {', '.join(DIFFERENCES[each] for each in applied.differs)}"
     return said
@@ -86,13 +100,12 @@ def age(created: str, now: datetime | None) -> str:
     return ("today", "yesterday")[days] if days < 2 else f"{days} days ago"
 
 
-def _where(answer: Answer, applied: AppliedCalibration) -> str:
-    device = answer.device
+def _where(applied: AppliedCalibration, device: Device | None, trains: bool) -> str:
     this = "this GPU" if device is not None and device.source == "detected" else "a GPU of this kind"
     match applied.kinship:
         case "gpu and recipe":
             return f"on {this}"
-        case "gpu" if answer.workload.trains:
+        case "gpu" if trains:
             return f"on {this} with another recipe, {applied.key.recipe},"
         case "gpu":
             return f"on {this} by a fine-tune"

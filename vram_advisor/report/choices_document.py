@@ -12,6 +12,7 @@ from vram_advisor.domain.estimate import Outcome
 if TYPE_CHECKING:
     from vram_advisor.advice.cards import CardRanking, RankedCard
     from vram_advisor.advice.choices import FittingModels
+    from vram_advisor.advice.precision import Needed
     from vram_advisor.domain.throughput import Span
 
 
@@ -31,6 +32,21 @@ class FittingModelDocument(TypedDict):
     """The longest sequence or context that fits [tokens]."""
 
 
+class NeededDocument(TypedDict):
+    """A model and its minimum to run."""
+
+    id: str
+    need_bytes: int
+
+
+class PrecisionStepDocument(TypedDict):
+    """The largest model that fits at one precision, and the next larger one."""
+
+    title: str
+    largest: NeededDocument | None
+    next: NeededDocument | None
+
+
 class FittingDocument(TypedDict):
     """What ``models --fit`` answers."""
 
@@ -40,7 +56,10 @@ class FittingDocument(TypedDict):
     free_bytes: int
     workload: dict[str, Any]
     models: list[FittingModelDocument]
+    steps: list[PrecisionStepDocument]
     looked_at: int
+    calibration: str | None
+    """Id of what corrects the figures; null: nominal coefficients."""
 
 
 class SpanDocument(TypedDict):
@@ -71,6 +90,13 @@ class RankedCardDocument(TypedDict):
     """At launch, of all; approximate."""
     list_price_source: str | None
     checked: str | None
+    """When the row of the catalogue was."""
+    more_memory_bytes: int | None
+    """Beside the present card, all together."""
+    more_power_w: float | None
+    more_list_price_usd: float | None
+    calibration: str | None
+    """Id of what corrects the figures; null: nominal coefficients."""
 
 
 class RankingDocument(TypedDict):
@@ -82,6 +108,8 @@ class RankingDocument(TypedDict):
     workload: dict[str, Any]
     plan: dict[str, Any]
     present: str | None
+    present_card: RankedCardDocument | None
+    """How the present card does the job; null where the catalogue does not have it."""
     cards: list[RankedCardDocument]
 
 
@@ -107,7 +135,11 @@ def fitting_document(answer: FittingModels) -> FittingDocument:
             }
             for one in answer.models
         ],
+        "steps": [
+            {"title": step.title, "largest": _needed(step.largest), "next": _needed(step.next)} for step in answer.steps
+        ],
         "looked_at": answer.looked_at,
+        "calibration": answer.calibration.id if answer.calibration else None,
     }
 
 
@@ -120,7 +152,8 @@ def ranking_document(answer: CardRanking) -> RankingDocument:
         "workload": dict(vars(answer.workload)),
         "plan": dict(vars(answer.plan)),
         "present": answer.present.name if answer.present else None,
-        "cards": [_card(card) for card in answer.cards],
+        "present_card": _card(answer.now, answer.now) if answer.now else None,
+        "cards": [_card(card, answer.now) for card in answer.cards],
     }
 
 
@@ -132,8 +165,20 @@ def span_document(span: Span | None) -> SpanDocument | None:
     return {"low": low, "mid": mid, "high": high}
 
 
-def _card(card: RankedCard) -> RankedCardDocument:
+def _needed(needed: Needed | None) -> NeededDocument | None:
+    return None if needed is None else {"id": needed.model.id, "need_bytes": needed.need_bytes}
+
+
+def _more(figure: float | None, present: float | None, count: int, present_count: int) -> float | None:
+    """How much more than the present card; null where one of the two is not known."""
+    return None if figure is None or present is None else figure * count - present * present_count
+
+
+def _card(card: RankedCard, now: RankedCard | None) -> RankedCardDocument:
     spec = card.spec
+    power = None if now is None else _more(spec.tdp_w, now.spec.tdp_w, card.count, now.count)
+    price = None if now is None else _more(spec.msrp_usd, now.spec.msrp_usd, card.count, now.count)
+    memory = None if now is None else spec.vram_bytes * card.count - now.spec.vram_bytes * now.count
     return {
         "id": spec.id,
         "name": spec.name,
@@ -149,6 +194,10 @@ def _card(card: RankedCard) -> RankedCardDocument:
         "list_price_usd": None if spec.msrp_usd is None else spec.msrp_usd * card.count,
         "list_price_source": spec.msrp_source,
         "checked": spec.checked,
+        "more_memory_bytes": memory,
+        "more_power_w": power,
+        "more_list_price_usd": price,
+        "calibration": card.calibration.id if card.calibration else None,
     }
 
 

@@ -82,6 +82,8 @@ class LocalDocument(TypedDict):
     models: list[LocalModelDocument]
     broken: list[BrokenModelDocument]
     programs: list[RunningProgramDocument]
+    calibration: str | None
+    """Id of what corrects the needs; null: nominal coefficients."""
 
 
 def local_document(answer: LocalAnswer) -> LocalDocument:
@@ -97,6 +99,7 @@ def local_document(answer: LocalAnswer) -> LocalDocument:
             {"name": each.name, "store": each.store, "path": each.path, "reason": each.reason} for each in answer.broken
         ],
         "programs": [_program(asdict(each)) for each in answer.programs],
+        "calibration": answer.calibration.id if answer.calibration else None,
     }
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from vram_advisor.report.calibration_words import corrected_by
 from vram_advisor.report.layout import BLANK, Column, Line, line, table, wrapped
 from vram_advisor.report.sizes import size
 from vram_advisor.units.bytes import gib
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from vram_advisor.domain.local_model import LoadedModel, LocalAnswer, LocalFit, RunningProgram
 
 STORE_TITLES = {"ollama": "Ollama", "lm-studio": "LM Studio", "llama.cpp": "llama.cpp", "huggingface": "Hugging Face"}
 PROGRAM_TITLES = {"ollama": "Ollama", "lm-studio": "LM Studio", "llama-server": "llama-server"}
 
 
-def local_lines(answer: LocalAnswer, width: int) -> Iterator[Line]:
-    """Stores first, then programs."""
+def local_lines(answer: LocalAnswer, width: int, now: datetime | None = None) -> Iterator[Line]:
+    """Stores first, then programs, then what the needs rest on."""
     device = answer.device
     where = "no GPU to compare with" if device is None else f"{gib(device.free_bytes)} free on {device.name}"
     yield from wrapped(
@@ -38,6 +41,10 @@ def local_lines(answer: LocalAnswer, width: int) -> Iterator[Line]:
     for program in answer.programs:
         yield BLANK
         yield from _program(program, width)
+    if answer.calibration is not None:
+        said = corrected_by(answer.calibration, device, trains=False, now=now)
+        yield BLANK
+        yield from wrapped(line(f"{said[0].upper()}{said[1:]}.", "dim"), width)
 
 
 def _columns(answer: LocalAnswer) -> tuple[Column, ...]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vram_advisor.report.layout import Column, Line, line, table, wrapped
+from vram_advisor.report.calibration_words import NOMINAL, age, corrected_by
+from vram_advisor.report.layout import BLANK, Column, Line, line, table, wrapped
 from vram_advisor.report.words import METHODS
 from vram_advisor.units.bytes import GIB, gib
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from vram_advisor.advice.cards import CardRanking, RankedCard
     from vram_advisor.advice.choices import FittingModel, FittingModels
+    from vram_advisor.advice.precision import Needed
+    from vram_advisor.domain.gpu import Device
     from vram_advisor.domain.plan import Workload
     from vram_advisor.domain.throughput import Span
 
@@ -29,14 +34,15 @@ def asked_words(workload: Workload) -> str:
     return f"{method} with a context of {workload.context_length:,} tokens{many}"
 
 
-def fitting_lines(answer: FittingModels, width: int) -> Iterator[Line]:
-    """Models that fit, the largest first."""
+def fitting_lines(answer: FittingModels, width: int, now: datetime | None = None) -> Iterator[Line]:
+    """Models that fit, the largest first; then the largest at each precision, and what the next one needs."""
     device = answer.device
     each = f"{device.count} × " if device.count > 1 else ""
     heading = f"Models for {each}{device.name}, {asked_words(answer.workload)}"
     yield from wrapped(((heading, "bold"), (f", {gib(device.free_bytes)} free", "")), min(width, WIDEST))
     if not answer.models:
         yield from wrapped(line(f"None of the {answer.looked_at} models that were looked at fits."), min(width, WIDEST))
+        yield from _steps(answer, width)
         return
     columns = (
         Column("model", flexible=True, cut=True),
@@ -56,6 +62,26 @@ def fitting_lines(answer: FittingModels, width: int) -> Iterator[Line]:
         ),
         min(width, WIDEST),
     )
+    yield from _steps(answer, width)
+    said = corrected_by(answer.calibration, device, answer.workload.trains, now)
+    yield from wrapped(line(f"{said[0].upper()}{said[1:]}.", "dim"), min(width, WIDEST))
+
+
+def _steps(answer: FittingModels, width: int) -> Iterator[Line]:
+    if not answer.steps:
+        return
+    rows = [
+        [line(step.title, "bold"), _needed(step.largest), _needed(step.next, "dim")]
+        for step in answer.steps
+        if step.largest is not None or step.next is not None
+    ]
+    columns = (Column("stored as"), Column("largest that fits", flexible=True), Column("the next larger", flexible=True))
+    yield BLANK
+    yield from table(columns, rows, min(width, WIDEST))
+
+
+def _needed(needed: Needed | None, style: str = "") -> Line:
+    return line("–" if needed is None else f"{needed.model.id} needs {gib(needed.need_bytes)}", style)
 
 
 def _model(one: FittingModel) -> list[Line]:
@@ -71,7 +97,7 @@ def _model(one: FittingModel) -> list[Line]:
     ]
 
 
-def ranking_lines(answer: CardRanking, width: int) -> Iterator[Line]:
+def ranking_lines(answer: CardRanking, width: int, now: datetime | None = None) -> Iterator[Line]:
     """Cards that fit, the smallest first; then the few that come nearest."""
     narrow = min(width, WIDEST)
     count = answer.plan.num_gpus
@@ -79,12 +105,14 @@ def ranking_lines(answer: CardRanking, width: int) -> Iterator[Line]:
     heading = f"Cards for {answer.model.id}, {answer.title}, {asked_words(answer.workload)}{each}"
     yield from wrapped(line(heading, "bold"), narrow)
     if answer.present is not None:
-        yield from wrapped(line(f"× is beside {answer.present.name}."), narrow)
+        yield from wrapped(line(_present(answer, answer.present)), narrow)
     fit = [card for card in answer.cards if card.verdict.outcome in ("fits", "tight")]
     unfit = sorted((card for card in answer.cards if card not in fit), key=lambda c: -(c.verdict.headroom_bytes or 0))
     if not fit:
         yield from wrapped(line("No card of the catalogue that was looked at fits; these come nearest."), narrow)
     shown = [*fit, *(unfit[:UNFIT] if not fit else ())]
+    if not answer.cards:
+        return
     columns = (
         Column("card", flexible=True, cut=True),
         Column("memory", "right", optional=4),
@@ -105,7 +133,37 @@ def ranking_lines(answer: CardRanking, width: int) -> Iterator[Line]:
         said.append(
             f"{', '.join(sorted(sources))}; checked {dates[-1]}." if dates else f"{', '.join(sorted(sources))}."
         )
+    said.append(_calibrated(answer, now))
     yield from wrapped(line(" ".join(said), "dim"), narrow)
+
+
+def _present(answer: CardRanking, present: Device) -> str:
+    """What an upgrade is measured against, and how it does the job itself."""
+    mine = answer.now
+    if mine is None:
+        return f"× is beside {present.name}."
+    speed = "" if mine.tokens_per_second is None else f", {rate(mine.tokens_per_second)} tokens/s"
+    spare = mine.verdict.headroom_bytes
+    if mine.verdict.outcome == "fits":
+        return f"× is beside {present.name}, where it fits{speed}."
+    short = "" if spare is None or spare >= 0 else f" ({gib(-spare)} short)"
+    return (
+        f"× is beside {present.name}, where it does not fit{short}; it would do{speed[1:]}."
+        if speed
+        else (f"× is beside {present.name}, where it does not fit{short}.")
+    )
+
+
+def _calibrated(answer: CardRanking, now: datetime | None) -> str:
+    """Which cards are corrected by measurements, and of what day these are."""
+    found = {card.spec.id: card.calibration for card in answer.cards if card.calibration is not None}
+    on_card = [f"{name} ({age(c.created, now)})" for name, c in found.items() if c.kinship != "recipe"]
+    if on_card:
+        return f"Calibrated on such a card: {', '.join(on_card)}."
+    recipes = {c.id: f"{c.key.gpu} ({age(c.created, now)})" for c in found.values() if c is not None}
+    if recipes:
+        return f"Calibrated with this recipe on {', '.join(recipes.values())}."
+    return f"{NOMINAL[0].upper()}{NOMINAL[1:]}."
 
 
 def _card(card: RankedCard, compared: bool) -> list[Line]:
