@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
@@ -10,10 +10,20 @@ from vram_advisor import api
 from vram_advisor.cli.check import ASKED, LEVERS
 from vram_advisor.cli.configured import Config, ConfigFormat, asked, show_imported
 from vram_advisor.cli.exit_codes import ExitCode
+from vram_advisor.cli.formatted import OfList, Output, chosen, deliver, deliver_json, deliver_lines
 from vram_advisor.cli.help_columns import whole_names
-from vram_advisor.cli.output import narrate, print_json, print_lines, progress, terminal_look, terminal_width
+from vram_advisor.cli.output import narrate, progress, terminal_width
 from vram_advisor.domain.job import Dataset
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.units.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vram_advisor.domain.advice import AdviceAnswer
+    from vram_advisor.domain.served import ServedResult
+    from vram_advisor.report.layout import Line
+    from vram_advisor.report.look import Look
 
 JOB = Group("The job", sort_key=3, help_formatter=whole_names)
 
@@ -29,6 +39,8 @@ def advise(
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
+    form: OfList = "table",
+    output: Output = None,
     explain: Annotated[
         bool, Parameter(negative=(), help="Show how the result of a fine-tune is run, and what that needs.")
     ] = False,
@@ -44,6 +56,9 @@ def advise(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
+    asked_form = chosen(form, json)
+    if explain and asked_form in ("csv", "markdown"):
+        raise BadInput(f"--explain is for --format table and json: leave out one of --explain and --format {form}.")
     run = asked(model, config, config_format, workload, plan, given)
     if dataset is not None and dataset.dataset is not None:
         progress(f"reading {dataset.dataset} ...")
@@ -58,19 +73,29 @@ def advise(
     )
     progress("")
     if run.imported is not None:
-        show_imported(run.imported, given, leftovers_only=json)
+        show_imported(run.imported, given, leftovers_only=asked_form != "table" or output is not None)
     served = api.serve_result(answer, run.model) if explain and answer.workload.trains else None
-    if json:
+    if asked_form == "json":
         from vram_advisor.report.advice_document import advice_document
 
-        print_json(advice_document(answer, served, run.imported))
+        deliver_json(advice_document(answer, served, run.imported), output)
+    elif asked_form == "table":
+        deliver_lines(lambda look, width: _lines(answer, served, look, width, gpu), terminal_width(), output)
     else:
-        from vram_advisor.report.advising import advice_lines
+        from vram_advisor.report.formats.advice import advice_csv, advice_markdown
 
-        print_lines(advice_lines(answer, terminal_look(), terminal_width(), gpu))
-        if served is not None:
-            from vram_advisor.report.serving import serving_lines
-
-            print_lines(serving_lines(served, terminal_width()))
+        deliver(advice_csv(answer, gpu) if asked_form == "csv" else advice_markdown(answer, gpu), output)
     fits = answer.asked.verdict.outcome == "fits" or any(a.verdict.outcome == "fits" for a in answer.advices)
     return ExitCode.ANSWERED if fits else ExitCode.DOES_NOT_FIT
+
+
+def _lines(
+    answer: AdviceAnswer, served: ServedResult | None, look: Look, width: int, gpu: str | None
+) -> Iterator[Line]:
+    from vram_advisor.report.advising import advice_lines
+
+    yield from advice_lines(answer, look, width, gpu)
+    if served is not None:
+        from vram_advisor.report.serving import serving_lines
+
+        yield from serving_lines(served, width)

@@ -9,19 +9,13 @@ from cyclopts import App, Group, Parameter
 from vram_advisor import api
 from vram_advisor.cli.configured import Config, ConfigFormat, asked, show_imported, suited
 from vram_advisor.cli.exit_codes import ExitCode, code_of
+from vram_advisor.cli.formatted import AnyForm, Output, answer_text, chosen, deliver, deliver_json, deliver_lines
 from vram_advisor.cli.help_columns import whole_names
-from vram_advisor.cli.output import (
-    narrate,
-    print_json,
-    print_lines,
-    print_text,
-    progress,
-    terminal_look,
-    terminal_width,
-)
+from vram_advisor.cli.output import narrate, print_text, progress, terminal_width
 from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import SERVED
+from vram_advisor.units.errors import BadInput
 
 UNSET = (
     "Options without a default: without --quantization FP16, Q8 and Q4 of the base are compared (a full fine-tune "
@@ -66,6 +60,8 @@ def check(
         bool, Parameter(negative=(), help="Exit with 1 also where the answer is tight or unknown.")
     ] = False,
     json: Annotated[bool, Parameter(negative=(), help="Print the answer as JSON.")] = False,
+    form: AnyForm = "table",
+    output: Output = None,
     explain: Annotated[bool, Parameter(negative=(), help="Show every product behind every number.")] = False,
     no_calibration: Annotated[
         bool, Parameter(negative=(), help="Nominal coefficients, whatever was measured.")
@@ -81,10 +77,15 @@ def check(
     if gpu is not None and gpu_index is not None:
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
+    form = chosen(form, json)
+    if emit is not None and form != "table":
+        raise BadInput(f"--emit writes the file of a program: leave out one of --emit and --format {form}.")
     run = asked(model, config, config_format, workload, plan, given)
     model, workload, plan, imported = run.model, run.workload, run.plan, run.imported
     if emit is not None:
         plan = suited(emit, plan or Plan(), given)
+    # A page compares its whole map with the memory that is free now.
+    machine = api.detect() if form == "html" and gpu is None else None
     progress("tracing the training step ..." if trace else "")
     answer = api.check(
         model,
@@ -95,32 +96,44 @@ def check(
         calibrated=not no_calibration,
         trace=trace,
         advised=emit is None,
+        machine=machine,
     )
     progress("")
     if imported is not None:
-        show_imported(imported, given, leftovers_only=json or emit is not None)
+        show_imported(imported, given, leftovers_only=form != "table" or output is not None or emit is not None)
     if emit is not None:
-        _emitted(emit, model, answer)
-    elif json:
+        _emitted(emit, model, answer, output)
+    elif form == "json":
         from vram_advisor.report.document import answer_document
 
-        print_json(answer_document(answer, imported))
-    else:
+        deliver_json(answer_document(answer, imported), output)
+    elif form == "table":
         from datetime import UTC, datetime
 
         from vram_advisor.report.screen import answer_lines
 
-        print_lines(answer_lines(answer, terminal_look(), terminal_width(), explain, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        deliver_lines(lambda look, width: answer_lines(answer, look, width, explain, now), terminal_width(), output)
+    else:
+        from vram_advisor.report.formats.asked import Asked
+
+        question = Asked(
+            model, gpu, gpu_index, answer.workload, plan or Plan(), machine, calibrated=not no_calibration, traced=trace
+        )
+        deliver(answer_text(form, answer, question, imported), output)
     return _concluded(answer, strict)
 
 
-def _emitted(program: str, model: str, answer: Answer) -> None:
-    """The plan as a file on standard output; the verdict and what the file cannot say on standard error."""
+def _emitted(program: str, model: str, answer: Answer, output: str | None) -> None:
+    """The plan as a file; the verdict and what the file cannot say on standard error."""
     from vram_advisor.report.words import shown, verdict
 
     option = shown(answer)
     written = api.write_run(program, model, answer.workload, option.plan)
-    print_text(written.text)
+    if output is None:
+        print_text(written.text)
+    else:
+        deliver(written.text, output)
     said = verdict(answer)
     narrate(f"{said.badge}: {said.text}")
     for sentence in written.lost:

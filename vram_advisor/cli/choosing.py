@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from vram_advisor import api
 from vram_advisor.cli.exit_codes import ExitCode
-from vram_advisor.cli.output import list_width, narrate, print_json, print_lines, progress
+from vram_advisor.cli.formatted import Form, deliver_lines, deliver_list
+from vram_advisor.cli.output import list_width, narrate, progress
 from vram_advisor.domain.plan import Plan, Workload
 
 
@@ -18,7 +19,14 @@ def one_card(gpu: str | None, gpu_index: int | None) -> bool:
     return True
 
 
-def local(words: Sequence[str], gpu: str | None, gpu_index: int | None, workload: Workload | None, json: bool) -> int:
+def local(
+    words: Sequence[str],
+    gpu: str | None,
+    gpu_index: int | None,
+    workload: Workload | None,
+    form: Form,
+    output: str | None,
+) -> int:
     """What is on this machine, and whether it fits."""
     if not one_card(gpu, gpu_index):
         return ExitCode.BAD_INPUT
@@ -30,14 +38,14 @@ def local(words: Sequence[str], gpu: str | None, gpu_index: int | None, workload
         tell=progress,
     )
     progress("")
-    if json:
-        from vram_advisor.report.local_document import local_document
-
-        print_json(local_document(answer))
-    else:
+    if form == "table":
         from vram_advisor.report.local_models import local_lines
 
-        print_lines(local_lines(answer, list_width()))
+        deliver_lines(lambda _, width: local_lines(answer, width), list_width(), output)
+    else:
+        from vram_advisor.report.local_document import local_document
+
+        deliver_list(form, local_document(answer), "LOCAL", output)
     return ExitCode.ANSWERED
 
 
@@ -47,7 +55,8 @@ def fitting(
     gpu_index: int | None,
     workload: Workload | None,
     plan: Plan | None,
-    json: bool,
+    form: Form,
+    output: str | None,
 ) -> int:
     """Models of the catalogue that fit a card."""
     from vram_advisor.report.catalogue import matching_models
@@ -57,14 +66,14 @@ def fitting(
     chosen = [record.id for record in matching_models(api.list_models(), words)] if words else None
     answer = api.fitting(models=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, tell=progress)
     progress("")
-    if json:
-        from vram_advisor.report.choices_document import fitting_document
-
-        print_json(fitting_document(answer))
-    else:
+    if form == "table":
         from vram_advisor.report.ranking import fitting_lines
 
-        print_lines(fitting_lines(answer, list_width()))
+        deliver_lines(lambda _, width: fitting_lines(answer, width), list_width(), output)
+    else:
+        from vram_advisor.report.choices_document import fitting_document
+
+        deliver_list(form, fitting_document(answer), "FITTING", output)
     return ExitCode.ANSWERED if answer.models else ExitCode.DOES_NOT_FIT
 
 
@@ -75,7 +84,8 @@ def rank(
     gpu_index: int | None,
     workload: Workload | None,
     plan: Plan | None,
-    json: bool,
+    form: Form,
+    output: str | None,
 ) -> int:
     """Cards by how they do a job."""
     from vram_advisor.report.catalogue import matching_gpus
@@ -84,12 +94,12 @@ def rank(
         return ExitCode.BAD_INPUT
     chosen = [card.id for card in matching_gpus(api.list_gpus(), words)] if words else None
     answer = api.rank(model, cards=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
-    if json:
-        from vram_advisor.report.choices_document import ranking_document
-
-        print_json(ranking_document(answer))
-    else:
+    if form == "table":
         from vram_advisor.report.ranking import ranking_lines
 
-        print_lines(ranking_lines(answer, list_width()))
+        deliver_lines(lambda _, width: ranking_lines(answer, width), list_width(), output)
+    else:
+        from vram_advisor.report.choices_document import ranking_document
+
+        deliver_list(form, ranking_document(answer), "RANKING", output)
     return ExitCode.ANSWERED if any(c.verdict.outcome == "fits" for c in answer.cards) else ExitCode.DOES_NOT_FIT

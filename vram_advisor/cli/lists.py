@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from vram_advisor.cli.check import ASKED, LEVERS
 from vram_advisor.cli.exit_codes import ExitCode
+from vram_advisor.cli.formatted import OfList, Output, chosen, deliver_lines, deliver_list
 from vram_advisor.cli.output import list_width, narrate, print_json, print_lines, terminal_width
 from vram_advisor.domain.plan import Plan, Workload
 
@@ -22,6 +23,8 @@ Levers = Annotated[Plan | None, Parameter(name="*", group=LEVERS)]
 def gpus(
     *words: Word,
     json: Json = False,
+    form: OfList = "table",
+    output: Output = None,
     for_model: Annotated[
         str | None, Parameter(name="--for", help="Rank the cards by how they do this model; with the options of check.")
     ] = None,
@@ -36,20 +39,21 @@ def gpus(
     from vram_advisor import api
     from vram_advisor.report.catalogue import gpu_lines, matching_gpus
 
+    asked = chosen(form, json)
     if for_model is not None:
         from vram_advisor.cli.choosing import rank
 
-        return rank(for_model, words, gpu, gpu_index, workload, plan, json)
+        return rank(for_model, words, gpu, gpu_index, workload, plan, asked, output)
     if gpu is not None or gpu_index is not None or workload is not None or plan is not None:
         narrate("--gpu and the options of check belong to --for MODEL: name the model.")
         return ExitCode.BAD_INPUT
     found = matching_gpus(api.list_gpus(), words)
-    if json:
+    if asked != "table":
         from vram_advisor.report.document import gpus_document
 
-        print_json(gpus_document(found))
+        deliver_list(asked, gpus_document(found), "CARDS", output)
     elif found:
-        print_lines(gpu_lines(found, list_width()))
+        deliver_lines(lambda _, width: gpu_lines(found, width), list_width(), output)
     if not found:
         narrate(f"no card of the catalogue matches '{' '.join(words)}'.")
     return ExitCode.ANSWERED
@@ -58,6 +62,8 @@ def gpus(
 def models(
     *words: Word,
     json: Json = False,
+    form: OfList = "table",
+    output: Output = None,
     local: Annotated[bool, Parameter(negative=(), help="List what is on this machine, and whether it fits.")] = False,
     fit: Annotated[bool, Parameter(negative=(), help="List what fits the card; with the options of check.")] = False,
     gpu: Gpu = None,
@@ -69,27 +75,28 @@ def models(
     from vram_advisor import api
     from vram_advisor.report.catalogue import matching_models, model_lines
 
+    asked = chosen(form, json)
     if local and fit:
         narrate("--local lists what is on this machine and --fit what the catalogue has: use one of the two.")
         return ExitCode.BAD_INPUT
     if local:
         from vram_advisor.cli.choosing import local as listed
 
-        return listed(words, gpu, gpu_index, workload, json)
+        return listed(words, gpu, gpu_index, workload, asked, output)
     if fit:
         from vram_advisor.cli.choosing import fitting
 
-        return fitting(words, gpu, gpu_index, workload, plan, json)
+        return fitting(words, gpu, gpu_index, workload, plan, asked, output)
     if gpu is not None or gpu_index is not None or workload is not None or plan is not None:
         narrate("--gpu and the options of check belong to --fit or --local: add one of the two.")
         return ExitCode.BAD_INPUT
     found = matching_models(api.list_models(), words)
-    if json:
+    if asked != "table":
         from vram_advisor.report.document import models_document
 
-        print_json(models_document(found))
+        deliver_list(asked, models_document(found), "MODELS", output)
     elif found:
-        print_lines(model_lines(found, list_width()))
+        deliver_lines(lambda _, width: model_lines(found, width), list_width(), output)
     if not found:
         narrate(f"no model of the catalogue matches '{' '.join(words)}'.")
     return ExitCode.ANSWERED

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
+from vram_advisor.units.errors import Missing
 from vram_advisor.units.one_line import one_line
 
 if TYPE_CHECKING:
@@ -19,9 +20,45 @@ UNBOUNDED = 1000
 
 def print_json(document: object) -> None:
     """One JSON document, and nothing else, on standard output."""
+    _write(sys.stdout, json_text(document))
+
+
+def json_text(document: object) -> str:
+    """A JSON document as it is printed."""
     import json
 
-    _write(sys.stdout, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def print_document(text: str) -> None:
+    """A document for programs on standard output: UTF-8 whatever the terminal shows, every byte as it is."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        _write(sys.stdout, text)
+        return
+    buffer.write(text.encode("utf-8", "replace"))
+    buffer.flush()
+
+
+def write_document(name: str, text: str) -> None:
+    """A document in a file, whole or not at all.
+
+    Raises:
+        Missing: the system refuses; one sentence says why.
+    """
+    from pathlib import Path
+
+    from vram_advisor.sources.user_data import write_whole
+
+    path, data = Path(name).expanduser(), text.encode("utf-8", "replace")
+    try:
+        if path.exists() and not path.is_file():
+            # A device or a pipe is written to, and not replaced.
+            path.write_bytes(data)
+            return
+    except (OSError, ValueError) as error:
+        raise Missing(f"{one_line(name)} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
+    write_whole(path, data)
 
 
 def print_event(document: object) -> None:

@@ -57,7 +57,7 @@ def advice_markdown(answer: AdviceAnswer, gpu: str | None) -> str:
             table(["", "change", "needs", "spare", "time", "verdict", "costs"], rows, ["needs", "spare", "time"])
         )
     for number, advice in enumerate(answer.advices, 1):
-        parts += [f"{number}.", fenced(command_line(advice.model.id, advice.workload, advice.asked, gpu))]
+        parts += [f"Change {number}:", fenced(command_line(advice.model.id, advice.workload, advice.asked, gpu))]
     if answer.bounds:
         bounds = [[FIELD_TITLES[b.field], f"{b.asked:,}", f"{b.largest:,}", b.next_step] for b in answer.bounds]
         parts += [

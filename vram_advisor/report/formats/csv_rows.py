@@ -53,14 +53,14 @@ def csv_text(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def cell(value: Any) -> str | int | float:
-    """A value in one cell: nothing for None, true and false as JSON has them, the parts of a list behind each other."""
+    """A value in one cell: nothing for None, true and false as JSON has them, the parts of a list with semicolons between them."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return value
-    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

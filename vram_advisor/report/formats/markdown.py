@@ -25,8 +25,14 @@ SPECIAL = re.compile(r"([\\`*\[\]<>|~#&!$]|(?<!\w)_|_(?!\w))")
 """What Markdown, or GitHub's mathematics, would take for markup. An underscore inside a word is none."""
 
 
-def answer_markdown(answer: Answer, command: str) -> str:
-    """The answer of ``check``."""
+def answer_markdown(answer: Answer, command: str, remarks: tuple[str, ...] = ()) -> str:
+    """The answer of ``check``.
+
+    Args:
+        command: the command line that makes it again.
+        remarks: what else is to be known, beside the warnings of the answer.
+    """
+    known = (*answer.warnings, *remarks)
     option, said = words.shown(answer), words.verdict(answer)
     parts = [
         f"## {escaped(words.title(answer))}",
@@ -41,7 +47,7 @@ def answer_markdown(answer: Answer, command: str) -> str:
         phases_table(option),
         "### Assumed",
         items((*answer.assumptions, rests_on(answer))),
-        *(("### Worth knowing", items(answer.warnings)) if answer.warnings else ()),
+        *(("### Worth knowing", items(known)) if known else ()),
         fenced(command),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -38,13 +38,14 @@ FOOTER = (
 )
 
 
-def html_report(answer: Answer, command: str, found: FitMap | None) -> str:
+def html_report(answer: Answer, command: str, found: FitMap | None, remarks: tuple[str, ...] = ()) -> str:
     """The whole page.
 
     Args:
         answer: what is shown.
         command: the command line that makes the page again.
         found: the fit map; None: there is none.
+        remarks: what else is to be known, beside the warnings of the answer.
     """
     option = words.shown(answer)
     root = node(None, "html", lang="en")
@@ -64,8 +65,8 @@ def html_report(answer: Answer, command: str, found: FitMap | None) -> str:
     _timeline(right, option)
     _numbers(right if several else left, answer, option)
     _items(_section(left if several else right, "Assumed", "late"), (*answer.assumptions, rests_on(answer)))
-    if answer.warnings:
-        _items(_section(right, "Worth knowing", "late"), answer.warnings)
+    if known := (*answer.warnings, *remarks):
+        _items(_section(right, "Worth knowing", "late"), known)
     section = _section(main, "Where every byte goes", "wide last")
     for each in answer.options:
         component_rows(
