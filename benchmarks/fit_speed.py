@@ -1,5 +1,5 @@
 """Fits the shares of a card's rates that generation and prompts reach on the ledger of their speeds, and judges them with
-one source left out in turn.
+one source, then one GPU left out in turn.
 
 Two fits that share nothing, one of generation, one of prompts. Each is a damped least-squares fit of ln(tokens/s) in
 the logarithms of the shares, outliers weighing less, each source weighing as the root of the root of its rows; a prior
@@ -100,9 +100,14 @@ def judged(title: str, rows: Sequence[Row], efficiencies: Efficiencies) -> Array
     return np.column_stack([relative, inside])
 
 
+def rows_of(test: str) -> list[Row]:
+    """The rows of one kind of speed that are not refused."""
+    rows = read_ledger(data_path("measurements/throughput.csv")).rows
+    return [row for row in rows if row["test"] == test and isinstance(speed_row(row, EFFICIENCIES), Speed)]
+
+
 def report(title: str, rows: Sequence[Row], start: dict[str, float]) -> None:
     """Fit and judge one kind of speed."""
-    rows = [row for row in rows if isinstance(speed_row(row, EFFICIENCIES), Speed)]
     sources = tuple(dict.fromkeys(row["source"] for row in rows))
     fitted = fit(rows, start)
     print(f"\n{title}: shares")
@@ -111,23 +116,33 @@ def report(title: str, rows: Sequence[Row], start: dict[str, float]) -> None:
     print(f"{title}: as written")
     for source in sources:
         judged(source, [row for row in rows if row["source"] == source], EFFICIENCIES)
-    print(f"{title}: each source by the others")
-    parts = []
-    for source in sources:
-        others = fit([row for row in rows if row["source"] != source], start)
-        parts.append(judged(source, [row for row in rows if row["source"] == source], others))
-    everything = np.concatenate(parts)
+    for column, what in (("source", "source"), ("gpu", "GPU")):
+        print(f"{title}: each {what} by the others")
+        everything = np.concatenate(list(left_out(rows, start, column).values()))
+        summed_up(f"all, by {what}", everything)
+
+
+def left_out(rows: Sequence[Row], start: dict[str, float], column: str) -> dict[str, Array]:
+    """Errors and whether the intervals hold them, of the rows of each source or GPU by a fit without any of them."""
+    found = {}
+    for name in dict.fromkeys(row[column] for row in rows):
+        others = fit([row for row in rows if row[column] != name], start)
+        found[name] = judged(name, [row for row in rows if row[column] == name], others)
+    return found
+
+
+def summed_up(title: str, everything: Array) -> None:
+    """One line over all rows."""
     print(
-        f"  {'all':20} {len(rows):4} rows  median {np.median(everything[:, 0]):6.1%}"
+        f"  {title:20} {len(everything):4} rows  median {np.median(everything[:, 0]):6.1%}"
         f"  p90 {np.quantile(everything[:, 0], 0.9):6.1%}  inside {np.mean(everything[:, 1]):4.0%}"
     )
 
 
 def main() -> None:
     """Fit and print both."""
-    tokens = read_ledger(data_path("measurements/throughput.csv")).rows
-    report("decode", [row for row in tokens if row["test"] == "decode"], DECODE)
-    report("prefill", [row for row in tokens if row["test"] == "prefill"], PREFILL)
+    report("decode", rows_of("decode"), DECODE)
+    report("prefill", rows_of("prefill"), PREFILL)
 
 
 if __name__ == "__main__":
