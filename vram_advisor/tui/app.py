@@ -8,11 +8,13 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
 from textual.theme import Theme
 
 from vram_advisor.report.look import Look
 from vram_advisor.tui.main_screen import MainScreen
-from vram_advisor.tui.palette import Actions
+from vram_advisor.tui.palette import Command, palette
+from vram_advisor.tui.screens.picker import Entry, Picker
 from vram_advisor.tui.settings import Settings, read_settings
 from vram_advisor.tui.situation import Situation
 from vram_advisor.tui.themes import CALM, THEMES, own_colours
@@ -30,7 +32,6 @@ class AdvisorApp(App[str]):
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - declared so by the library
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
-    COMMANDS = App.COMMANDS | {lambda: Actions}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", id="quit", tooltip="Leave"),
         Binding("question_mark,f1", "help", "Help", key_display="?", id="help", tooltip="Help where you are"),
@@ -79,6 +80,41 @@ class AdvisorApp(App[str]):
         self.push_screen(MainScreen(self.look, self._situation, self._now))
         if self._complaint:
             self.notify(self._complaint, title="Settings", severity="warning", markup=False)
+
+    def action_command_palette(self) -> None:
+        """Offer every action in one list."""
+        if isinstance(self.screen, ModalScreen):
+            return
+        of_screen: Callable[[], list[Command]] | None = getattr(self.screen, "commands", None)
+        commands = {each.title: each for each in [*(of_screen() if of_screen else ()), *self.commands()]}
+
+        def run(chosen: tuple[str, ...] | None) -> None:
+            if chosen:
+                self.call_later(commands[chosen[0]].run)
+
+        self.push_screen(palette(self.look, list(commands.values())), run)
+
+    def commands(self) -> list[Command]:
+        """What can be done on every screen."""
+        return [
+            Command("theme: choose", "Colours of the screen", self.choose_theme),
+            Command("help: show or hide", "What can be done where the cursor is", self.action_help),
+            Command("screen: save as a picture", "An SVG file", self.deliver_screenshot),
+            Command("app: quit", "Leave", self.action_quit),
+        ]
+
+    def choose_theme(self) -> None:
+        """Offer all themes, those of the library included."""
+
+        def take(chosen: tuple[str, ...] | None) -> None:
+            if chosen:
+                self.theme = chosen[0]
+
+        entries = [
+            Entry(name, name, "dark" if theme.dark else "light")
+            for name, theme in sorted(self.available_themes.items())
+        ]
+        self.push_screen(Picker(self.look, "Theme", entries, chosen=self.theme, hint="a name"), take)
 
     def action_help(self) -> None:
         """Show or hide the help of where the cursor is."""

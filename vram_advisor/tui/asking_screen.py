@@ -11,9 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer
 from textual.worker import Worker, WorkerState
 
 from vram_advisor import api
@@ -22,10 +20,12 @@ from vram_advisor.domain.answer import Answer
 from vram_advisor.domain.gpu import Machine
 from vram_advisor.report.look import Look
 from vram_advisor.tui.asking import Refusal, Shelf, ask, ask_advice
+from vram_advisor.tui.screens.ready import Ready
 from vram_advisor.tui.situation import Situation
 from vram_advisor.tui.titles import asked, card, chosen_index, gpu_name, rests_on
 from vram_advisor.tui.widgets.advice_panel import AdvicePanel
 from vram_advisor.tui.widgets.ask_form import AskForm
+from vram_advisor.tui.widgets.key_bar import KeyBar
 from vram_advisor.tui.widgets.live_panel import LivePanel
 from vram_advisor.tui.widgets.memory_panel import MemoryPanel
 from vram_advisor.tui.widgets.title_bar import TabBar, TitleBar
@@ -41,7 +41,7 @@ UNDO = 200
 """Questions that can be gone back to."""
 
 
-class AskingScreen(Screen[None]):
+class AskingScreen(Ready[None]):
     """Ask, verdict, memory, advice and cards."""
 
     situation: reactive[Situation] = reactive(Situation, init=False, repaint=False)
@@ -84,7 +84,7 @@ class AskingScreen(Screen[None]):
             yield MemoryPanel(self.look, id="memory")
             yield AdvicePanel(self.look, id="advice")
             yield LivePanel(self.look, id="live")
-        yield Footer(compact=True)
+        yield KeyBar(self.look, id="keys")
 
     def on_mount(self) -> None:
         """Look at the cards at once, then every second."""
@@ -95,6 +95,7 @@ class AskingScreen(Screen[None]):
             self._ask()
         else:
             self._show()
+        self.call_after_refresh(self.refresh_bindings)
         self._look_at_cards()
         self.set_interval(EVERY, self._look_at_cards)
 

@@ -1,11 +1,16 @@
-"""The command palette: every action of the screen, named so that the noun comes first."""
+"""The command palette: every action of a screen in one list, named so that the noun comes first.
+
+It is the list that models and values are chosen from, because the library's own palette fails where keys come faster
+than it searches, and where a terminal is small.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from vram_advisor.report.look import Look
+from vram_advisor.tui.screens.picker import Entry, Picker
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +23,7 @@ class Command:
     run: Callable[[], object]
 
 
-class Actions(Provider):
-    """The commands that the screen below the palette offers."""
-
-    def _commands(self) -> list[Command]:
-        offered: Callable[[], list[Command]] | None = getattr(self.screen, "commands", None)
-        return [] if offered is None else offered()
-
-    async def discover(self) -> Hits:
-        """All of them, before anything is typed."""
-        for command in self._commands():
-            yield DiscoveryHit(command.title, command.run, help=command.help)
-
-    async def search(self, query: str) -> Hits:
-        """Those that match."""
-        matcher = self.matcher(query)
-        for command in self._commands():
-            if (score := matcher.match(f"{command.title} {command.help}")) > 0:
-                yield Hit(score, matcher.highlight(command.title), command.run, help=command.help)
+def palette(look: Look, commands: Sequence[Command]) -> Picker:
+    """A list of commands; returns the title of the one to run."""
+    entries = [Entry(each.title, each.title, each.help, each.help) for each in commands]
+    return Picker(look, "Commands", entries, hint="what to do")

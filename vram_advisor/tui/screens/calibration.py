@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from vram_advisor import api
@@ -19,11 +18,12 @@ from vram_advisor.report.calibrating import calibrated_lines, plan_lines, progre
 from vram_advisor.report.layout import BLANK, Line, line, wrapped
 from vram_advisor.report.look import Look
 from vram_advisor.tui.drawing import contents
+from vram_advisor.tui.screens.ready import Ready
 from vram_advisor.tui.situation import Situation
 from vram_advisor.units.errors import AdvisorError
 
 
-class CalibrationScreen(Screen[bool]):
+class CalibrationScreen(Ready[bool]):
     """Returns whether something was learnt and kept."""
 
     CSS_PATH = "calibration.tcss"
@@ -138,7 +138,7 @@ corrected by what it measures. `enter` starts, `esc` stops or goes back.
         self._redraw()
 
     def _redraw(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#text"):
             return
         box = self.query_one("#box")
         width = max(20, box.scrollable_content_region.width - 1)

@@ -18,6 +18,7 @@ from vram_advisor.report.look import Look
 from vram_advisor.report.words import odds, shown
 from vram_advisor.tui.asking import Refusal
 from vram_advisor.tui.drawing import MARKS, contents, number
+from vram_advisor.tui.screens.ready import Ready
 from vram_advisor.tui.widgets.rows import Row, Rows
 
 COLUMNS = (
@@ -48,7 +49,7 @@ class Table(Rows):
         return [Row(None, head), *(Row(each.name, spans) for each, spans in zip(self.compared, body, strict=True))]
 
 
-class Comparison(ModalScreen[str | None]):
+class Comparison(ModalScreen[str | None], Ready[str | None]):
     """Returns the name of the row that was taken."""
 
     CSS_PATH = "comparison.tcss"

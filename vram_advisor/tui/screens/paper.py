@@ -14,9 +14,10 @@ from textual.widgets import Static
 from vram_advisor.report.layout import Line
 from vram_advisor.report.look import Look
 from vram_advisor.tui.drawing import contents
+from vram_advisor.tui.screens.ready import Ready
 
 
-class Paper(ModalScreen[None]):
+class Paper(ModalScreen[None], Ready[None]):
     """Lines that are made for the width there is."""
 
     CSS_PATH = "paper.tcss"
@@ -54,5 +55,8 @@ class Paper(ModalScreen[None]):
         box.scroll_down() if way == "down" else box.scroll_up()
 
     def _redraw(self) -> None:
+        if not self.query("#text"):
+            # It is not built yet, or closed already.
+            return
         width = max(20, self.query_one("#box").scrollable_content_region.width - 1)
         self.query_one("#text", Static).update(contents(self._lines(width), self.look))

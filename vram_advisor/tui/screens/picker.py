@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from vram_advisor.report.layout import Line
 from vram_advisor.report.look import Look
 from vram_advisor.tui.drawing import content, cut
+from vram_advisor.tui.screens.ready import Ready
 from vram_advisor.tui.widgets.rows import Row, Rows
 from vram_advisor.units.errors import BadInput
 
@@ -61,7 +62,7 @@ class Choices(Rows):
         return ((mark, "bold key"), (cut(entry.title, wide).ljust(wide), ""), ("  ", ""), (note, "dim"))
 
 
-class Picker(ModalScreen[tuple[str, ...] | None]):
+class Picker(ModalScreen[tuple[str, ...] | None], Ready[tuple[str, ...] | None]):
     """Returns the names that were chosen: one, or several to compare; None: nothing."""
 
     CSS_PATH = "picker.tcss"

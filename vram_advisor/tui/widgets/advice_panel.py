@@ -11,10 +11,10 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 
 from vram_advisor.domain.advice import Advice, AdviceAnswer
-from vram_advisor.report.advising import FIELD_TITLES, SAME
+from vram_advisor.report.advising import FIELD_TITLES
 from vram_advisor.report.layout import Line, line, wrapped
 from vram_advisor.report.look import Look
-from vram_advisor.report.sizes import percent
+from vram_advisor.report.sizes import time_beside
 from vram_advisor.tui.drawing import MARKS, contents, cut, difference, number, put
 from vram_advisor.tui.widgets.rows import Row, Rows
 
@@ -135,10 +135,7 @@ class AdvicePanel(Vertical):
 
 def _price(advice: Advice) -> str:
     """What an advice costs and needs, and what it allows."""
-    said = [*advice.reasons]
-    change = advice.relative_time - 1
-    if abs(change) >= SAME:
-        said.append(f"{percent(abs(change))} {'slower' if change > 0 else 'faster'}")
+    said = [*advice.reasons, *filter(None, [time_beside(advice.relative_time)])]
     said += dict.fromkeys(move.cost for move in advice.moves if move.cost and not move.cost.startswith(FREE))
     said += dict.fromkeys(f"needs {move.needs}" for move in advice.moves if move.needs)
     if advice.then:

@@ -48,7 +48,6 @@ The bar is the card at the peak, largest part first. The line below it is the 90
             self.set_class(name == outcome and not sentence, f"-{name}")
         self.set_class(bool(sentence), "-stale")
         self.border_title = "Verdict"
-        self.border_subtitle = "" if answer is None else contents([((rests_on(answer, now), ""),)], self.look).plain
         self._redraw()
 
     def on_resize(self) -> None:
@@ -57,6 +56,7 @@ The bar is the card at the peak, largest part first. The line below it is the 90
 
     def _redraw(self) -> None:
         width = max(20, self.content_size.width)
+        self.border_subtitle = self._basis(width)
         lines: list[Line] = []
         if self._sentence:
             lines += wrapped((("✗ ", "bold no"), (self._sentence, "no")), width, hanging=2)
@@ -100,6 +100,13 @@ The bar is the card at the peak, largest part first. The line below it is the 90
         if self.screen.size.height < TALL:
             lines = lines[:1]
         return [bar, interval_line(option, answer.device, total, self.look, width), *lines]
+
+    def _basis(self, width: int) -> str:
+        """What the numbers rest on; details in brackets where there is room for all of them."""
+        if self._answer is None:
+            return ""
+        text = contents([((rests_on(self._answer, self._now), ""),)], self.look).plain
+        return text if len(text) <= width else text.partition(" (")[0]
 
     def _options(self, answer: Answer, width: int) -> list[Line]:
         """The options that are compared, the shown one marked."""

@@ -1,0 +1,18 @@
+"""Keys that come faster than a screen opens or closes."""
+
+from __future__ import annotations
+
+from textual.await_complete import AwaitComplete
+from textual.screen import Screen, ScreenResultType
+
+
+class Ready(Screen[ScreenResultType]):
+    """A screen that acts on keys once all of its parts are there, and closes once."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is possible on a screen that is not built yet."""
+        return self.is_mounted and super().check_action(action, parameters)
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Close this screen; where it is closed already, the library would close the one below."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
