@@ -1,6 +1,7 @@
 """Files of unknown origin: one sentence, bounded time and memory, and nothing of them is run."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,19 +18,18 @@ MEMORY = 700 << 20
 SECONDS = 60
 """Processor time [s]."""
 ROOT = Path(__file__).resolve().parents[2]
-READ_ALL = """
-import json, sys, time
-from vram_advisor.exchange.files import import_run
-from vram_advisor.units.errors import BadInput
+CHECK_ALL = """
+import contextlib, io, json, pathlib, sys, time
+from vram_advisor.cli.app import run
 told = {}
 for name, text in json.load(sys.stdin).items():
-    began = time.process_time()
-    try:
-        import_run(text.encode(), "run.yaml")
-        said = None
-    except BadInput as error:
-        said = str(error)
-    told[name] = [said, time.process_time() - began]
+    file = pathlib.Path("run.yaml")
+    file.write_text(text, encoding="utf-8")
+    began, out, err = time.process_time(), io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(["check", "--config", "run.yaml", "--gpu", "rtx-4090"])
+    told[name] = [int(code), out.getvalue(), err.getvalue(), time.process_time() - began]
+    file.unlink()
 json.dump(told, sys.stdout)
 """
 CODE = """
@@ -61,6 +61,8 @@ def laughs(levels: int = 12) -> str:
 HOSTILE = {
     "billion laughs": laughs(),
     "recursive alias": "base_model: &x [*x]\n",
+    "anchors without end": "\n".join(f"a{i}: &a{i} {{b: 1}}" for i in range(100_000)),
+    "quadratic aliases": "a: &a [" + "x, " * 50_000 + "]\nb: [" + "*a, " * 50_000 + "]",
     "merge of an alias": "a: &a {base_model: x}\nb:\n  <<: *a\n",
     "python tag": "base_model: !!python/object/apply:os.system ['touch owned']\n",
     "python name": "base_model: !!python/name:os.system\n",
@@ -121,24 +123,27 @@ HOSTILE = {
 }
 
 
+Told = dict[str, tuple[int, str, str, float]]
+
+
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str | None, float]]:
-    """What is said about each file, and the processor time of it [s], by one process under limits."""
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Exit code, output, errors and processor time [s] of a check of each file, by one process under limits."""
     empty = tmp_path_factory.mktemp("empty")
     done = subprocess.run(
-        [sys.executable, "-c", READ_ALL], input=json.dumps(HOSTILE), capture_output=True, text=True, cwd=empty,
-        preexec_fn=bounded, check=True, env={"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", CHECK_ALL], input=json.dumps(HOSTILE), capture_output=True, text=True, cwd=empty,
+        preexec_fn=bounded, check=True, env={"PYTHONPATH": str(ROOT), "HOME": str(empty)},
     )  # fmt: skip
     assert not list(empty.iterdir()), "nothing is run"
-    found: dict[str, tuple[str | None, float]] = json.loads(done.stdout)
+    found: Told = json.loads(done.stdout)
     return found
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_in_a_sentence(name: str, told: dict[str, tuple[str | None, float]]) -> None:
-    said, seconds = told[name]
-    assert said is not None
-    assert said.startswith("run.yaml") and "\n" not in said and len(said) < 1500
+def test_a_hostile_file_is_refused_in_a_sentence(name: str, told: Told) -> None:
+    code, out, err, seconds = told[name]
+    assert code == 2 and out == ""
+    assert err.startswith("vram-advisor: run.yaml") and err.count("\n") == 1 and len(err) < 1500
     assert seconds < 3
 
 
@@ -152,11 +157,23 @@ def test_a_refusal_is_exit_code_2_and_one_line(tmp_path: Path) -> None:
 
 def test_fifty_megabytes_are_not_read(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
-    with file.open("wb") as out:
-        out.truncate(50 << 20)
+    file.write_bytes(b"# nothing\n" * (5 << 20))
     code, said = check(file)
-    assert code == 2
+    assert code == 2 and said.count("\n") == 1
     assert "expected at most 4,194,304" in said
+
+
+def test_fifty_megabytes_from_a_pipe_are_not_read() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, "-"], input=b"# nothing\n" * (5 << 20), capture_output=True, preexec_fn=bounded
+    )
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+
+
+def test_a_named_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.yaml")
+    code, said = check(tmp_path / "run.yaml")
+    assert code == 2 and said.endswith("is not a file\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"  \n", b"\xff\xfe\x00", b"base_model: \xff\n"])
