@@ -138,6 +138,11 @@ LONE = {
         Workload(method="lora", micro_batch_size=2, sequence_length=896),
         Plan(attn_implementation="sdpa_math"),
     ),
+    "outputs that the loop keeps": Job(
+        "llama-3.2-1b",
+        Workload(method="lora", micro_batch_size=2, sequence_length=896),
+        Plan(recipe="peft-loop", gradient_checkpointing="full"),
+    ),
 }
 """Combinations outside the grid."""
 

@@ -91,6 +91,31 @@ def test_grouped_heads_in_fp32_have_their_scores_written_out() -> None:
     assert scores(stack="trl-0.13") == 0
 
 
+def test_outputs_that_a_loop_keeps_live_until_the_next_are_there() -> None:
+    """PEFT's loop holds 2 B per logit behind the backward pass, through the step, and until the next pass has made its
+    own; through the graph also the leaf that checkpointing makes of the embedding, with its gradient. The loss counts
+    its own outputs: in the forward pass both are there."""
+    tokens = 2 * 512
+    logits, leaf = 2 * tokens * 128_256, 2 * 2 * tokens * 4096
+
+    def at(stack: str) -> dict[str, int]:
+        estimate = run(stack=stack, optimizer="adamw_torch", micro_batch_size=2, sequence_length=512,
+                       mixed_precision="none", gradient_checkpointing="full")  # fmt: skip
+        return {p.phase: p.allocated_bytes for p in estimate.phases}
+
+    kept, dropped = at("peft-loop"), at("transformers-peft")
+    more = {phase: kept[phase] - dropped[phase] for phase in kept if kept[phase] != dropped[phase]}
+    assert more == {
+        "forward": logits + leaf,
+        "loss_forward": logits + leaf,
+        "loss_backward": logits,
+        "backward_first": logits,
+        "backward_last": logits,
+        "clip": logits + leaf,
+        "optimizer_step": logits + leaf,
+    }
+
+
 def test_layers_are_linear_without_checkpointing() -> None:
     from dataclasses import replace
 

@@ -11,6 +11,8 @@ from vram_advisor.domain.quantization import Evidence
 from vram_advisor.domain.serving import GGUF_SERVING, SERVING, GgufServing, Serving
 from vram_advisor.units.errors import BadInput
 
+OutputsUntil = Literal["backward", "step", "next"]
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -59,6 +61,8 @@ class Recipe:
     """v5: shifted labels, one fp32 copy; 4.46: fp32 copy, shifted copy; 4.45: fp32 logits are the outputs."""
     outputs_kept: bool = False
     """The training loop keeps the outputs through the backward pass."""
+    outputs_until: OutputsUntil = "backward"
+    """Where they go then: behind the backward pass, behind the step, or where the next pass has made its own."""
     outputs_in_fp32: bool = True
     """accelerate returns outputs in fp32 under mixed precision."""
     norm_kernel: Literal["framework", "fused"] = "framework"
@@ -195,7 +199,7 @@ _ROWS = (
         "fsdp_qlora train.py (precision bf16: one dtype, no autocast; the outputs live until after the step),"
         " scripts/lora.py",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, optimizer="adamw_torch",
-        logits_form="4.45", outputs_kept=True, outputs_in_fp32=False, linear_experts=True, clips_gradients=False,
+        logits_form="4.45", outputs_kept=True, outputs_until="step", outputs_in_fp32=False, linear_experts=True, clips_gradients=False,
         fp32_embedding_states=False, grouped_sdpa=False, activation_sd=0.012,
     ),
     Recipe(
@@ -211,7 +215,7 @@ _ROWS = (
         "read in source",
         "peft method_comparison/MetaMathQA/run.py (no autocast, outputs alive through the backward pass), utils.py,"
         " default_training_params.json",
-        autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True,
+        autocast=False, optimizer="adamw_torch", gradient_checkpointing="none", outputs_kept=True, outputs_until="next",
         outputs_in_fp32=False, fp32_embedding_states=False, activation_sd=0.02,
     ),
 )  # fmt: skip

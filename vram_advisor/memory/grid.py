@@ -13,7 +13,7 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
 from vram_advisor.memory.correction import correction, growing, growing_amounts, parts_per_million
 from vram_advisor.memory.overhead import workspace_bytes
-from vram_advisor.memory.resident import ALL, STEP, residents
+from vram_advisor.memory.resident import AFTER, ALL, STEP, residents
 from vram_advisor.memory.setup import set_up
 from vram_advisor.memory.step import Step, compile_step
 from vram_advisor.memory.timeline import FUSED_ROWS, positions, sequences, symbols, variant, without_size
@@ -70,4 +70,9 @@ def training_grid(
         if few is not many:
             nbytes = where(values[2] > FUSED_ROWS, nbytes, largest_moment(few, phase))
         phases[phase] = phases[phase] + nbytes + sum(a.nbytes(values) for a in many.shared)
+    for phase in AFTER:
+        if phase in many.candidates:
+            (held,) = many.candidates[phase]
+            nbytes = evaluate(held.total, values)
+            phases[phase] = phases[phase] + nbytes + correction(growing(held.total, values), ppm)
     return Grid(phases, largest(*(phases[phase] for phase in ALL)))

@@ -48,7 +48,16 @@ CHUNK_ROWS = 512
 """Rows of a chunk of the chunked cross entropy."""
 
 
-def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_gradients: bool = True) -> Profile:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The part of the step behind the last layer, played."""
+
+    profile: Profile
+    outputs: tuple[Amount, ...]
+    """What the loop holds of the outputs, if it does."""
+
+
+def play_head(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_gradients: bool = True) -> Head:
     """Play the part of the step behind the last layer."""
     tape = LayerTape(numerics, keep_gradients)
     hidden = tape.record("last hidden states", [], "T", model.hidden_size, numerics.stream, needs_grad=True)
@@ -56,7 +65,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
         # An encoder is trained with a head of a few classes: nothing is as wide as the vocabulary.
         loss = tape.record("loss", [hidden], "one", 1, 4)
         tape.drop(hidden)
-        return profile(tape, None, loss, None)
+        return Head(profile(tape, None, loss, None), ())
     normed = norm(tape, hidden, "final norm", model.final_norm) if model.final_norm else hidden
     tape.drop(hidden)
     if model.embedding_size is not None and model.embedding_size != model.hidden_size:
@@ -65,7 +74,7 @@ def head_profile(model: ModelSpec, numerics: Numerics, habits: HeadHabits, keep_
         loss_kernel(habits.loss).form, _logits
     )
     loss = write(tape, normed, model, habits)
-    return profile(tape, None, loss, None)
+    return Head(profile(tape, None, loss, None), tuple(tape.kept))
 
 
 def loss_rows(model: ModelSpec, loss: str, tokens: Number) -> Number:

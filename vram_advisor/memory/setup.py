@@ -242,5 +242,6 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         keeps_cache=model.architecture in recipe.keeps_cache,
         fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and recipe.gathered_dtype == "stored",
         reentrant=reentrant(plan, recipe, fmt),
+        outputs_until=recipe.outputs_until,
     )
     return Setup(workload, plan, recipe, fmt, kept, embedding, trained, key)

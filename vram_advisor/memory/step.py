@@ -11,9 +11,10 @@ from functools import lru_cache
 
 from vram_advisor.domain.amount import ZERO, Amount, Size, plus
 from vram_advisor.domain.model import ModelSpec
+from vram_advisor.domain.recipe import OutputsUntil
 from vram_advisor.memory.blocks import Played, play_block
 from vram_advisor.memory.entry import enter, shared
-from vram_advisor.memory.loss import HeadHabits, head_profile
+from vram_advisor.memory.loss import HeadHabits, play_head
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.play import Moment
 from vram_advisor.units.grid import ceil_div
@@ -42,6 +43,8 @@ class StepKey:
     """Layers are gathered by FSDP1, whose buffers the allocator reuses late."""
     reentrant: bool = False
     """Reentrant checkpointing: retained inputs are leaves that keep their gradients."""
+    outputs_until: OutputsUntil = "backward"
+    """Where outputs go that the loop keeps (``domain.recipe``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -73,6 +76,14 @@ class Step:
     candidates: dict[str, tuple[Candidate, ...]]
 
 
+def total(amounts: tuple[Amount, ...]) -> Size:
+    """Their sum."""
+    size = ZERO
+    for amount in amounts:
+        size = plus(size, amount.size)
+    return size
+
+
 def prune(candidates: list[Candidate]) -> tuple[Candidate, ...]:
     """Leave out moments that another covers in every symbol."""
     kept: list[Candidate] = []
@@ -87,6 +98,7 @@ INPUT_GROUP = ("checkpoints", "layer inputs kept", "transformers modeling_layers
 SAVED_GROUP = ("activations", "saved by the layers for their backward pass", TAPE)
 GRADIENT_GROUP = ("gradients", "gradients of finished layers", "torch/csrc/autograd/functions/accumulate_grad.cpp")
 LAYER_GROUP = ("working_set", "one layer at work", TAPE)
+OUTPUTS_GROUP = ("activations", "outputs that the loop keeps", "peft method_comparison/MetaMathQA/run.py")
 LOSS_GROUP = ("loss", "logits and loss", TAPE)
 
 
@@ -116,7 +128,8 @@ def compile_step(key: StepKey) -> Step:
     first = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
     last = {kind: layers - 1 - kinds[::-1].index(kind) for kind in first}
     ends = sorted(set(first.values()) | set(last.values()))
-    head = head_profile(model, n, key.head, key.keep_gradients)
+    played_head = play_head(model, n, key.head, key.keep_gradients)
+    head = played_head.profile
     entry = enter(model, n, key.train_embedding, checkpointed, key.keep_gradients)
 
     copies = [0]
@@ -181,6 +194,24 @@ def compile_step(key: StepKey) -> Step:
         held = (boundary.repeated(behind),)
         return (*held, boundary.repeated(behind - 1)) if key.reentrant and behind > 1 else held
 
+    def outputs(phase: str) -> tuple[Amount, ...]:
+        """Outputs that the loop holds beside what the phase makes: those of this pass, or of the one before.
+
+        Through them the graph is held, and so is the leaf that checkpointing made of the embedding, with its gradient.
+        """
+        passed = {
+            "backward_first": 0,
+            "backward_last": 0,
+            "clip": 1,
+            "optimizer_step": 1,
+            "forward": 2,
+            "loss_forward": 2,
+        }
+        if passed.get(phase, 3) > ("backward", "step", "next").index(key.outputs_until) or not played_head.outputs:
+            return ()
+        leaf = checkpointed and not key.train_embedding and passed[phase] > 0
+        return (*played_head.outputs, boundary.repeated(2)) if leaf else played_head.outputs
+
     found: dict[str, list[Candidate]] = {"forward": [], "backward_first": [], "backward_last": [], "evaluation": []}
 
     def place(
@@ -190,13 +221,17 @@ def compile_step(key: StepKey) -> Step:
         working = LOSS_GROUP if layer is None else LAYER_GROUP
         fixed = [
             Group(kind, label, amounts, reference)
-            for (kind, label, reference), amounts in ((INPUT_GROUP, kept), (SAVED_GROUP, saved), (GRADIENT_GROUP, done))
+            for (kind, label, reference), amounts in (
+                (INPUT_GROUP, kept),
+                (SAVED_GROUP, saved),
+                (GRADIENT_GROUP, done),
+                (OUTPUTS_GROUP, outputs(phase)),
+            )
             if amounts
         ]
         base = ZERO
         for group in fixed:
-            for amount in group.amounts:
-                base = plus(base, amount.size)
+            base = plus(base, total(group.amounts))
         for moment in moments:
             groups = (*fixed, Group(working[0], working[1], moment.amounts, working[2]))
             found.setdefault(phase, []).append(Candidate(layer, groups, plus(base, moment.size)))
@@ -231,6 +266,10 @@ def compile_step(key: StepKey) -> Step:
     )
     place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
     place("evaluation", None, head.forgetful, (), copied(layers))
+    for phase in ("clip", "optimizer_step"):
+        if outputs(phase):
+            group = Group(OUTPUTS_GROUP[0], OUTPUTS_GROUP[1], outputs(phase), OUTPUTS_GROUP[2])
+            found[phase] = [Candidate(None, (group,), total(group.amounts))]
     if key.train_embedding:
         place("backward_last", 0, entry.backward, (), (), gradients(finished[0]))
     return Step(shared(model, n, checkpointed), {phase: prune(candidates) for phase, candidates in found.items()})

@@ -66,6 +66,8 @@ class Tape:
         self.holds: dict[Amount, int] = {}
         self.keep_gradients = keep_gradients
         """False where gradients of an earlier micro batch are there already: new ones are added and freed."""
+        self.kept: list[Amount] = []
+        """What the caller holds."""
 
     def value(
         self, label: str, rows: str, width: int, itemsize: int, needs_grad: bool, kind: str = "activation"
@@ -142,6 +144,7 @@ class Tape:
         """The caller holds the value until the backward pass is over."""
         first = self.operations[0]
         self.operations[0] = replace(first, saved=(*first.saved, value.buffer))
+        self.kept.append(value.buffer)
 
     def drop(self, *values: Value) -> None:
         """The Python variables that held these values go out of scope here."""

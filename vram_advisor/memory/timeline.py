@@ -137,6 +137,11 @@ def estimate_training(
         nbytes, chosen[phase] = worst(step, phase, values, ppm, shared_growing)
         grown[phase] = growing(chosen[phase].total, values) + shared_growing
         totals[phase] += nbytes + shared
+    for phase in AFTER:
+        if phase in step.candidates:
+            nbytes, chosen[phase] = worst(step, phase, values, ppm)
+            grown[phase] = growing(chosen[phase].total, values)
+            totals[phase] += nbytes
     phases = tuple(PhasePeak(phase, totals[phase]) for phase in ALL)
     top = max(phases, key=lambda p: p.allocated_bytes)
     components = [Component(r.kind, r.label, r.nbytes, r.amounts, values, r.alive, r.reference) for r in resident.items]
