@@ -2,14 +2,18 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from done import Command
 
 from tests.report.json_schema import problems
+from tests.sample_calibrations import calibration
 from vram_advisor import api
 from vram_advisor.advice.longest import longest_length
+from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.report.schema import schema
+from vram_advisor.sources import calibrations
 
 FEW = ("llama", "13b")
 
@@ -122,3 +126,53 @@ def test_all_cards_take_about_half_a_second(method: str) -> None:
         assert len(api.rank("13b", method=method, gpu="rtx-5070", quantization="q4").cards) > 100
         took.append(time.process_time() - start)
     assert min(took) <= 0.5
+
+
+def test_what_was_measured_on_the_card_corrects_the_lists(command: Command) -> None:
+    kept = calibration()
+    calibrations.save(kept)
+    named: dict[str, Any] = {"gpu": "rtx-4090", "method": "qlora"}
+    fitting = api.fitting(models=["llama-2-7b"], **named)
+    assert fitting.calibration is not None and fitting.calibration.id == kept.id
+    assert fitting.models[0].need_bytes == int(api.check("7b", **named).options[0].estimate.minimum_mean)
+    assert (
+        fitting.models[0].need_bytes
+        != api.fitting(models=["llama-2-7b"], **named, calibrated=False).models[0].need_bytes
+    )
+    ranking = api.rank("7b", cards=["rtx-4090", "rtx-5090"], **named)
+    kinships = {card.spec.id: card.calibration.kinship for card in ranking.cards if card.calibration}
+    assert kinships == {"rtx-4090": "gpu and recipe", "rtx-5090": "recipe"}
+    assert ranking.now is not None and ranking.now.calibration is not None
+    local = api.survey(gpu="rtx-4090")
+    assert local.calibration is not None and local.calibration.id == kept.id
+    said = " ".join(command("models", "--fit", "--gpu", "rtx-4090", "--method", "qlora", "llama-2").out.split())
+    assert f"Calibrated on a GPU of this kind on {kept.created[:10]}" in said
+    said = " ".join(command("gpus", "--for", "7b", "--gpu", "rtx-4090", "--method", "qlora", "40").out.split())
+    assert "Calibrated on such a card: rtx-4090" in said
+
+
+def test_the_largest_model_at_each_precision_fits_and_the_next_does_not(command: Command) -> None:
+    found = api.fitting(gpu="rtx-5080", method="qlora")
+    assert [step.title for step in found.steps] == ["Q4", "Q8"]
+    for step in found.steps:
+        for needed, fits in ((step.largest, True), (step.next, False)):
+            assert needed is not None
+            again = api.check(needed.model, gpu="rtx-5080", method="qlora", quantization=step.title)
+            assert int(again.options[0].estimate.minimum_mean) == needed.need_bytes
+            assert (again.options[0].verdict.outcome == "fits") is fits
+    larger = [m for m in found.models if m.verdict.outcome == "fits" and m.title == "Q4"]
+    assert found.steps[0].largest is not None
+    assert max(m.parameters for m in larger) == count_parameters(found.steps[0].largest.model)
+
+
+def test_an_upgrade_is_measured_against_the_present_card(command: Command) -> None:
+    document = json.loads(command("gpus", "--for", "7b", "--method", "lora", "--gpu", "rtx-4060", "--json").out)
+    assert problems(document, schema("for")) == []
+    present = document["present_card"]
+    assert present["id"] == "rtx-4060" and present["outcome"] == "no" and present["more_memory_bytes"] == 0
+    card = next(card for card in document["cards"] if card["id"] == "rtx-3090")
+    assert card["more_memory_bytes"] == 16 * 2**30
+    assert card["more_power_w"] == 350 - 115
+    assert card["more_list_price_usd"] == card["list_price_usd"] - present["list_price_usd"]
+    said = " ".join(command("gpus", "--for", "7b", "--method", "lora", "--gpu", "rtx-4060").out.split())
+    assert "beside NVIDIA GeForce RTX 4060, where it does not fit" in said

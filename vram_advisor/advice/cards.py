@@ -73,6 +73,7 @@ def rank_cards(
     cards: Iterable[GpuSpec],
     learnt: Learnt,
     present: Device | None = None,
+    system: str = "linux",
 ) -> tuple[RankedCard, ...]:
     """Every able card, best first: those that fit, of these the smallest, of these the fastest.
 
@@ -80,6 +81,7 @@ def rank_cards(
         plan: its ``num_gpus`` of every card.
         learnt: coefficients for a plan on a card, and what corrects them.
         present: what an upgrade is measured against.
+        system: of the computer that the cards would be in.
 
     Raises:
         BadInput, NotModelled: the question cannot be estimated for any card.
@@ -88,7 +90,7 @@ def rank_cards(
     found = []
     for spec in cards:
         if able(spec, workload):
-            device = device_from_spec(spec, plan.num_gpus)
+            device = device_from_spec(spec, plan.num_gpus, system)
             found.append(ranked(model, workload, plan, spec, device, learnt, now))
     return tuple(sorted(found, key=_order))
 

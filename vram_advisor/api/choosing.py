@@ -13,6 +13,7 @@ from vram_advisor.domain.gpu import Device, GpuSpec, Machine
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.hardware.host import read_host
 from vram_advisor.sources import catalog_gpus, catalog_models
 from vram_advisor.sources.calibrations import Stored, stored
 from vram_advisor.sources.models import resolve_model
@@ -162,7 +163,7 @@ def rank(
     def learnt(workload: Workload, plan: Plan, device: Device) -> tuple[Coefficients, AppliedCalibration | None]:
         return measured(kept, workload, plan, recipe(plan.recipe), device, NOMINAL)
 
-    found = rank_cards(spec, workload, plan, chosen, learnt, present)
+    found = rank_cards(spec, workload, plan, chosen, learnt, present, read_host().system)
     now = None
     if present is not None and present.spec is not None:
         now = ranked(spec, workload, plan, present.spec, present, learnt)
