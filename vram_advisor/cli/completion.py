@@ -15,10 +15,11 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="
 
     bash: vram-advisor completion bash > ~/.local/share/bash-completion/completions/vram-advisor
 
-    zsh: vram-advisor completion zsh > ~/.zfunc/_vram-advisor, with ~/.zfunc in fpath
+    zsh: vram-advisor completion zsh > ~/.zfunc/_cyclopts_vram-advisor, with ~/.zfunc in fpath
 
     fish: vram-advisor completion fish > ~/.config/fish/completions/vram-advisor.fish
     """
+    # zsh calls the function that is called as the file is, and Cyclopts has named it.
     # The command is one of those that the script is about.
     from vram_advisor.cli.app import app
 
