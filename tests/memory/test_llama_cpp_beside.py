@@ -119,3 +119,80 @@ def test_files_that_are_no_adapter(tmp_path: Path) -> None:
         asked("llama-3.1-8b", lora=(str(alone),))
     with pytest.raises(BadInput, match="a GGUF adapter is for one of"):
         asked("llama-3.1-8b", lora=("8",), target_modules=("embed_tokens",))
+
+
+def tower_file(
+    path: Path, kind: str, hidden: int, wide: int, layers: int, side: int, patch: int, gate: bool = False
+) -> Path:
+    """A vision tower: its layers in F16 and what a projector has beside them left out."""
+    keys: dict[str, object] = {
+        "general.architecture": "clip",
+        "clip.has_vision_encoder": True,
+        "clip.projector_type": kind,
+        "clip.vision.image_size": side,
+        "clip.vision.patch_size": patch,
+        "clip.vision.embedding_length": hidden,
+        "clip.vision.feed_forward_length": wide,
+        "clip.vision.block_count": layers,
+        "clip.vision.attention.head_count": 16,
+    }
+    if kind == "pixtral":
+        keys["clip.vision.spatial_merge_size"] = 2
+    tensors: list[tuple[str, tuple[int, ...], str]] = [("v.patch_embd.weight", (hidden, 3, patch, patch), "F16")]
+    for i in range(layers):
+        tensors += [(f"v.blk.{i}.attn_{name}.weight", (hidden, hidden), "F16") for name in ("q", "k", "v", "out")]
+        tensors += [(f"v.blk.{i}.ffn_up.weight", (wide, hidden), "F16")]
+        tensors += [(f"v.blk.{i}.ffn_down.weight", (hidden, wide), "F16")]
+        tensors += [(f"v.blk.{i}.ffn_gate.weight", (wide, hidden), "F16")] if gate else []
+    return write_gguf(path, keys, tensors)
+
+
+TOWERS = [
+    ("gemma3", 1152, 4304, 896, 14, False, 127_139_840),
+    ("idefics3", 768, 3072, 512, 16, False, 22_020_096),
+    ("internvl", 1024, 4096, 448, 14, False, 29_388_800),
+    ("mlp", 1024, 4096, 336, 14, False, 24_956_544),
+    ("qwen2vl_merger", 1280, 5120, 560, 14, False, 280_056_832),
+    ("qwen2.5vl_merger", 1280, 3420, 560, 14, True, 739_025_920),
+    ("pixtral", 1024, 4096, 1540, 14, True, 67_756_032),
+]
+"""Kind, dimensions, side of the image and of a patch, gate; the compute buffer of a whole tower of that kind that llama.cpp
+v0.5.0 itself plans for a CUDA device (mtmd_get_memory_usage) [B]: SigLIP of Gemma 3, SmolVLM, InternVL, CLIP of LLaVA 1.5,
+Qwen2-VL, Qwen2.5-VL, Mistral Small 3.1."""
+
+
+@pytest.mark.parametrize(("kind", "hidden", "wide", "side", "patch", "gate", "planned"), TOWERS)
+def test_the_interval_holds_what_llama_cpp_plans_for_an_image(
+    tmp_path: Path, kind: str, hidden: int, wide: int, side: int, patch: int, gate: bool, planned: int
+) -> None:
+    path = tower_file(tmp_path / "mmproj.gguf", kind, hidden, wide, 2, side, patch, gate)
+    found = option("gemma-3-4b", mmproj=str(path))
+    (image,) = [c for c in found.estimate.components if c.label == "tower of --mmproj: one image"]
+    assert image.bytes.low <= planned <= image.bytes.high
+    if kind in ("gemma3", "idefics3"):
+        assert image.nbytes == planned
+
+
+def test_weights_of_a_tower_are_those_of_its_file(tmp_path: Path) -> None:
+    path = tower_file(tmp_path / "mmproj.gguf", "gemma3", 1152, 4304, 27, 896, 14)
+    plain, seeing = option("gemma-3-4b"), option("gemma-3-4b", mmproj=str(path))
+    layers = 27 * (4 * 1152 * 1152 + 2 * 1152 * 4304) * 2
+    held = [c.nbytes for c in seeing.estimate.components if c.label == "tower of --mmproj: weights"]
+    assert held == [layers + 1152 * 3 * 14 * 14 * 2]
+    assert seeing.estimate.peak.allocated_bytes.mid == plain.estimate.peak.allocated_bytes.mid + of_kind(
+        seeing, "projector"
+    )
+    assert seeing.estimate.minimum_sd > plain.estimate.minimum_sd
+    assert any("without --mmproj" in said for said in plain.estimate.notes)
+    assert not any("without --mmproj" in said for said in seeing.estimate.notes)
+    on_host = option("gemma-3-4b", mmproj=str(path), mmproj_offload=False)
+    assert of_kind(on_host, "projector") == 0
+    assert on_host.estimate.host_bytes > plain.estimate.host_bytes + layers
+
+
+def test_a_model_is_no_tower(tmp_path: Path) -> None:
+    model = write_gguf(
+        tmp_path / "model.gguf", {"general.architecture": "llama"}, [("token_embd.weight", (8, 32), "F16")]
+    )
+    with pytest.raises(BadInput, match="is no vision or audio tower"):
+        asked("gemma-3-4b", mmproj=str(model))

@@ -23,5 +23,7 @@ class Projector:
     """Side of the image that it was made for [pixels]."""
     patch_size: int | None = None
     """Side of one patch [pixels]."""
+    merge: int | None = None
+    """Patches along one side of what becomes one token."""
     tensors: tuple[StoredTensor, ...] = field(default=(), compare=False, repr=False)
     """Every tensor of the file; empty: only their bytes are known."""

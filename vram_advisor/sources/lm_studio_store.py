@@ -7,6 +7,7 @@ still there, the home of today; its settings may name another folder for downloa
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from vram_advisor.domain.local_model import BrokenModel, LocalModel
@@ -17,6 +18,7 @@ from vram_advisor.sources.gguf_model import read_gguf_model
 from vram_advisor.sources.gguf_split import stem_of
 from vram_advisor.sources.huggingface import CONFIG, MAX_CONFIG_BYTES
 from vram_advisor.sources.json_files import read_bytes, read_object
+from vram_advisor.sources.projector import read_projector
 from vram_advisor.units.errors import BadInput, Missing
 
 POINTER = ".lmstudio-home-pointer"
@@ -127,4 +129,5 @@ def read_model(key: str, folder: Path) -> ModelSpec:
     entry = find_model(key, folder)
     if entry.format != "gguf":
         raise BadInput(f"{entry.name} is an MLX model, which is not modelled: name a GGUF file")
-    return read_gguf_model(entry.path)
+    model = read_gguf_model(entry.path)
+    return model if entry.projector is None else replace(model, projector=read_projector(entry.projector))
