@@ -104,6 +104,7 @@ def test_a_price_is_called_a_list_price_with_its_source_and_date(command: Comman
 
 
 @pytest.mark.parametrize("arguments", [
+    ("gpus", "--for", "7b", "nosuchcard"), ("models", "--fit", "--gpu", "t4", "nosuchmodel"),
     ("gpus", "--gpu", "rtx-5070"), ("gpus", "--method", "lora"), ("models", "--gpu", "rtx-5070"),
     ("models", "--fit", "--gpu", "rtx-5070", "--gpu-index", 0), ("gpus", "--for", "7b", "--gpu", "nothing-like-it"),
     ("gpus", "--for", "no-such-model"), ("models", "--fit", "--gpu", "rtx-5070", "--lora-r", 1.5),
@@ -145,8 +146,9 @@ def test_what_was_measured_on_the_card_corrects_the_lists(command: Command) -> N
     assert ranking.now is not None and ranking.now.calibration is not None
     local = api.survey(gpu="rtx-4090")
     assert local.calibration is not None and local.calibration.id == kept.id
-    said = " ".join(command("models", "--fit", "--gpu", "rtx-4090", "--method", "qlora", "llama-2").out.split())
-    assert f"Calibrated on a GPU of this kind on {kept.created[:10]}" in said
+    fit = ("models", "--fit", "--gpu", "rtx-4090", "--method", "qlora", "llama-2")
+    assert "Calibrated on a GPU of this kind" in " ".join(command(*fit).out.split())
+    assert "Nominal coefficients, not calibrated." in " ".join(command(*fit, "--no-calibration").out.split())
     said = " ".join(command("gpus", "--for", "7b", "--gpu", "rtx-4090", "--method", "qlora", "40").out.split())
     assert "Calibrated on such a card: rtx-4090" in said
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from vram_advisor import api
 from vram_advisor.cli.exit_codes import ExitCode
@@ -19,6 +20,12 @@ def one_card(gpu: str | None, gpu_index: int | None) -> bool:
     return True
 
 
+def unmatched(kind: str, words: Sequence[str]) -> int:
+    """Say that no name of the catalogue has all the words."""
+    narrate(f"no {kind} of the catalogue matches '{' '.join(words)}'.")
+    return ExitCode.BAD_INPUT
+
+
 def local(
     words: Sequence[str],
     gpu: str | None,
@@ -26,6 +33,7 @@ def local(
     workload: Workload | None,
     form: Form,
     output: str | None,
+    calibrated: bool = True,
 ) -> int:
     """What is on this machine, and whether it fits."""
     if not one_card(gpu, gpu_index):
@@ -36,12 +44,13 @@ def local(
         context_length=(workload or Workload()).context_length,
         words=words,
         tell=progress,
+        calibrated=calibrated,
     )
     progress("")
     if form == "table":
         from vram_advisor.report.local_models import local_lines
 
-        deliver_lines(lambda _, width: local_lines(answer, width), list_width(), output)
+        deliver_lines(lambda _, width: local_lines(answer, width, datetime.now(UTC)), list_width(), output)
     else:
         from vram_advisor.report.local_document import local_document
 
@@ -57,6 +66,7 @@ def fitting(
     plan: Plan | None,
     form: Form,
     output: str | None,
+    calibrated: bool = True,
 ) -> int:
     """Models of the catalogue that fit a card."""
     from vram_advisor.report.catalogue import matching_models
@@ -64,12 +74,22 @@ def fitting(
     if not one_card(gpu, gpu_index):
         return ExitCode.BAD_INPUT
     chosen = [record.id for record in matching_models(api.list_models(), words)] if words else None
-    answer = api.fitting(models=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, tell=progress)
+    if chosen == []:
+        return unmatched("model", words)
+    answer = api.fitting(
+        models=chosen,
+        gpu=gpu,
+        gpu_index=gpu_index,
+        workload=workload,
+        plan=plan,
+        tell=progress,
+        calibrated=calibrated,
+    )
     progress("")
     if form == "table":
         from vram_advisor.report.ranking import fitting_lines
 
-        deliver_lines(lambda _, width: fitting_lines(answer, width), list_width(), output)
+        deliver_lines(lambda _, width: fitting_lines(answer, width, datetime.now(UTC)), list_width(), output)
     else:
         from vram_advisor.report.choices_document import fitting_document
 
@@ -86,6 +106,7 @@ def rank(
     plan: Plan | None,
     form: Form,
     output: str | None,
+    calibrated: bool = True,
 ) -> int:
     """Cards by how they do a job."""
     from vram_advisor.report.catalogue import matching_gpus
@@ -93,11 +114,15 @@ def rank(
     if not one_card(gpu, gpu_index):
         return ExitCode.BAD_INPUT
     chosen = [card.id for card in matching_gpus(api.list_gpus(), words)] if words else None
-    answer = api.rank(model, cards=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan)
+    if chosen == []:
+        return unmatched("card", words)
+    answer = api.rank(
+        model, cards=chosen, gpu=gpu, gpu_index=gpu_index, workload=workload, plan=plan, calibrated=calibrated
+    )
     if form == "table":
         from vram_advisor.report.ranking import ranking_lines
 
-        deliver_lines(lambda _, width: ranking_lines(answer, width), list_width(), output)
+        deliver_lines(lambda _, width: ranking_lines(answer, width, datetime.now(UTC)), list_width(), output)
     else:
         from vram_advisor.report.choices_document import ranking_document
 

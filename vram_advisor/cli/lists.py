@@ -18,6 +18,7 @@ Gpu = Annotated[str | None, Parameter(help="A card by name (rtx-5070); without i
 GpuIndex = Annotated[int | None, Parameter(help="Which GPU of this machine.")]
 Asked = Annotated[Workload | None, Parameter(name="*", group=ASKED)]
 Levers = Annotated[Plan | None, Parameter(name="*", group=LEVERS)]
+NoCalibration = Annotated[bool, Parameter(negative=(), help="Nominal coefficients, whatever was measured.")]
 
 
 def gpus(
@@ -32,6 +33,7 @@ def gpus(
     gpu_index: Annotated[
         int | None, Parameter(help="With --for: which GPU of this machine is the present one.")
     ] = None,
+    no_calibration: NoCalibration = False,
     workload: Asked = None,
     plan: Levers = None,
 ) -> int:
@@ -43,7 +45,7 @@ def gpus(
     if for_model is not None:
         from vram_advisor.cli.choosing import rank
 
-        return rank(for_model, words, gpu, gpu_index, workload, plan, asked, output)
+        return rank(for_model, words, gpu, gpu_index, workload, plan, asked, output, not no_calibration)
     if gpu is not None or gpu_index is not None or workload is not None or plan is not None:
         narrate("--gpu and the options of check belong to --for MODEL: name the model.")
         return ExitCode.BAD_INPUT
@@ -68,6 +70,7 @@ def models(
     fit: Annotated[bool, Parameter(negative=(), help="List what fits the card; with the options of check.")] = False,
     gpu: Gpu = None,
     gpu_index: GpuIndex = None,
+    no_calibration: NoCalibration = False,
     workload: Asked = None,
     plan: Levers = None,
 ) -> int:
@@ -82,11 +85,11 @@ def models(
     if local:
         from vram_advisor.cli.choosing import local as listed
 
-        return listed(words, gpu, gpu_index, workload, asked, output)
+        return listed(words, gpu, gpu_index, workload, asked, output, not no_calibration)
     if fit:
         from vram_advisor.cli.choosing import fitting
 
-        return fitting(words, gpu, gpu_index, workload, plan, asked, output)
+        return fitting(words, gpu, gpu_index, workload, plan, asked, output, not no_calibration)
     if gpu is not None or gpu_index is not None or workload is not None or plan is not None:
         narrate("--gpu and the options of check belong to --fit or --local: add one of the two.")
         return ExitCode.BAD_INPUT
