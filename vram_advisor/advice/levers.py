@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from vram_advisor.advice.levers_llama_cpp import experts, flash_attention, in_its_words, layers_on_card, slots
 from vram_advisor.domain.advice import Change, Move, Tier
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.optimizer import optimizer
@@ -72,7 +73,7 @@ def moves(lever: Lever, setting: Setting) -> tuple[Move, ...]:
     return tuple(
         Move(
             lever.name,
-            step.title,
+            in_its_words(step.title, step.values, None if setting.workload.trains else setting.plan.runtime),
             tuple(Change(field, value(setting, field), after) for field, after in step.values.items()),
             lever.tier,
             step.quality,
@@ -282,7 +283,12 @@ def _cache(s: Setting) -> Iterator[Step]:
         yield Step(title, {"cache_type_k": name, "cache_type_v": name}, lost)
 
 
+_RAM = "system memory for what leaves the card"
 INFERENCE: tuple[Lever, ...] = (
+    Lever("flash", "flash attention", "same result", "attention scores", "none: faster", "", flash_attention),
+    Lever("slots", "slots of the server", "same result", "KV cache and logits", "fewer requests at the same time", "", slots),
+    Lever("experts", "experts in system memory", "same result", "weights", "the processor works on these experts", _RAM, experts),
+    Lever("layers", "layers on the card", "same result", "weights and KV cache", "the processor works on the other layers", _RAM, layers_on_card),
     Lever("sequences", "sequences at once", "same result", "KV cache", "fewer answers at a time", "", _sequences),
     Lever("cache", "type of the KV cache", "same model", "KV cache", "keys and values are rounded", "", _cache),
     Lever("quantization", "precision of the weights", "same model", "weights", "weights are rounded", "", _inference_quantization),

@@ -12,6 +12,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import quantization
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.domain.throughput import Speed
 from vram_advisor.throughput.decode import decode_speed
 from vram_advisor.throughput.stored import Stored, stored, stored_gguf
@@ -54,6 +55,7 @@ class Pace:
         fmt = quantization(plan.quantization)
         gguf = fmt.kernel == "gguf"
         weights = _weights(model, fmt.name) if gguf else stored(model, fmt)
+        layers, experts, cache = _away(model, workload, plan, self.device)
         return decode_speed(
             model,
             gpu,
@@ -63,7 +65,27 @@ class Pace:
             sequences=workload.num_sequences,
             gpus=plan.num_gpus,
             coefficients=coefficients,
+            host_bytes=layers,
+            host_experts_bytes=experts,
+            host_cache=cache,
         )
+
+
+def _away(model: ModelSpec, workload: Workload, plan: Plan, device: Device) -> tuple[float, float, float]:
+    """What a start of llama.cpp leaves in system memory: whole layers and experts [B], share of the cache.
+
+    Raises:
+        BadInput, NotModelled: as an estimate.
+    """
+    moved = (plan.n_gpu_layers is not None, plan.n_cpu_moe, plan.cpu_moe, plan.override_tensor, not plan.kv_offload)
+    if plan.runtime not in GGUF_RUNTIMES or not any(moved):
+        return 0.0, 0.0, 0.0
+    from vram_advisor.memory.llama_cpp.estimate import memory_of
+
+    memory = memory_of(model, workload, plan, recipe(plan.recipe), device)
+    cache = memory.host.cache + sum(b.cache for b in memory.gpus)
+    experts = float(memory.offloaded_experts_bytes)
+    return memory.offloaded_bytes - experts, experts, memory.host.cache / cache if cache else 0.0
 
 
 @lru_cache(maxsize=256)

@@ -32,7 +32,7 @@ EXPERTS_LAUNCHED = 2.0
 def decode_speed(
     model: ModelSpec, gpu: GpuSpec, weights: Stored, runtime: Runtime, *,
     context: Number, sequences: Number = 1, gpus: int = 1, cache_itemsize: float = 2.0, host_bytes: float = 0.0,
-    host_gb_per_s: float | None = None, efficiencies: Efficiencies = EFFICIENCIES, coefficients: Coefficients = NOMINAL,
+    host_experts_bytes: float = 0.0, host_cache: float = 0.0, host_gb_per_s: float | None = None, efficiencies: Efficiencies = EFFICIENCIES, coefficients: Coefficients = NOMINAL,
 ) -> Speed | None:  # fmt: skip
     """Seconds of one token of every sequence, tokens per second over all sequences.
 
@@ -41,7 +41,9 @@ def decode_speed(
         sequences: that are generated together; number or array.
         gpus: that hold the model: whole layers each (llama.cpp, transformers) or a part of every layer (vllm).
         cache_itemsize: of a cached element [B].
-        host_bytes: of ``weights`` that rest in system memory and run on the processor [B].
+        host_bytes: of whole layers in system memory, which run on the processor [B].
+        host_experts_bytes: of experts there, of which a token reads those that it is sent to [B].
+        host_cache: share of the cache that lies there.
         host_gb_per_s: bandwidth of system memory; None: two channels of DDR5.
 
     Returns:
@@ -53,18 +55,22 @@ def decode_speed(
     counts = work(model)
     split = gpus if runtime == "vllm" else 1
     everything = weights.dense + weights.experts
-    here = 1 - host_bytes / everything if everything else 1.0
     read = weights.read(model, sequences)
+    away = read * host_bytes / everything if everything else 0.0
+    if host_experts_bytes:
+        away = away + host_experts_bytes * (read - weights.dense) / weights.experts
+    cached = cache_bytes(counts, context, cache_itemsize) * sequences
     reached = weights_efficiency(gpu, weights, runtime, efficiencies)
     reading = [
-        term("weights", "bandwidth", read * here / split, "B", bytes_per_s, reached),
-        term("keys and values", "bandwidth", cache_bytes(counts, context, cache_itemsize) * sequences / split, "B",
-             bytes_per_s, efficiencies.decode_cache),
+        term("weights", "bandwidth", (read - away) / split, "B", bytes_per_s, reached),
+        term("keys and values", "bandwidth", cached * (1 - host_cache) / split, "B", bytes_per_s,
+             efficiencies.decode_cache),
     ]  # fmt: skip
     flops = 2 * sequences * (counts.linear + counts.head) / split
     products = [term("products", "compute", flops, "FLOP", rate, matrix_efficiency(gpu, efficiencies))]
     starting = started(model, weights, runtime, gpus, efficiencies)
-    on_host = [host_layers(read * (1 - here), efficiencies, host_gb_per_s)] if host_bytes else []
+    on_processor = bool(host_bytes or host_experts_bytes or host_cache)
+    on_host = [host_layers(away + cached * host_cache, efficiencies, host_gb_per_s)] if on_processor else []
     busy = overlapped([total(reading), total(products)])
     if runtime == "transformers":
         seconds = overlapped([busy, total(starting)])
@@ -73,7 +79,7 @@ def decode_speed(
         seconds = busy + total(starting)
     seconds = seconds + total(on_host)
     terms = [*reading, *products, *starting, *on_host]
-    return speed(seconds, sequences, terms, efficiencies.decode, coefficients, notes(gpu, host_bytes))
+    return speed(seconds, sequences, terms, efficiencies.decode, coefficients, notes(on_processor))
 
 
 def cache_bytes(counts: Work, context: Number, itemsize: float) -> Number:
@@ -121,8 +127,8 @@ REDUCTION = 0.1
 """A reduction over GPUs that share a layer, in steps from one GPU to the next: some 20 microseconds."""
 
 
-def notes(gpu: GpuSpec, host_bytes: float) -> tuple[str, ...]:
+def notes(on_processor: bool) -> tuple[str, ...]:
     """What a person has to know."""
-    if host_bytes:
+    if on_processor:
         return ("Layers on the processor run at the speed of system memory, whose bandwidth is assumed.",)
     return ()
