@@ -16,7 +16,7 @@ from vram_advisor.units.bytes import GIB
 LETTERS: dict[Outcome, str] = {"fits": "F", "tight": "T", "spill": "S", "no": "N", "unknown": "?"}
 ROW, FIRST = 27, 40
 """Pixels from row to row, and above the first."""
-HEAD = 0.17
+HEAD = 0.19
 """Share of the width for what the rows are."""
 WIDEST = 0.21
 """Share of the width that a cell may have."""

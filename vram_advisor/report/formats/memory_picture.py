@@ -8,7 +8,7 @@ from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.domain.gpu import Device
 from vram_advisor.report.formats.canvas import canvas, label, pointer, span, upright, whisker
 from vram_advisor.report.formats.markup import node, share
-from vram_advisor.report.formats.parts import Part, block, draw, kind_order, needed, remaining
+from vram_advisor.report.formats.parts import Part, available, block, draw, kind_order, needed, remaining
 from vram_advisor.units.bytes import gib
 
 ABOVE, BAR = 32, 48
@@ -27,7 +27,7 @@ def memory_picture(answer: Answer, option: Option) -> Element:
     parts = needed(option, device, kind_order(option))
     draw(root, [*parts, *(remaining(option, device) if device else ())], total, top, BAR)
     if device is not None:
-        _capacity(root, need.mid, device, total)
+        _capacity(root, option, device, total)
     whisker(root, need.low / total, need.mid / total, need.high / total, below + 13)
     label(root, f"{gib(need.mid)} (90 %: {span(need)})", need.mid / total, below + 34, "strong")
     if estimate.host_bytes:
@@ -37,23 +37,25 @@ def memory_picture(answer: Answer, option: Option) -> Element:
     return root
 
 
-def _capacity(root: Element, need: int, device: Device, total: int) -> None:
+def _capacity(root: Element, option: Option, device: Device, total: int) -> None:
     """Where free memory ends; what is needed beyond it is framed."""
-    end = device.free_bytes / total
-    if need > device.free_bytes:
+    need, free = option.estimate.peak.minimum_bytes.mid, available(option, device)
+    end = free / total
+    if need > free:
         node(
-            root, "rect", x=share(end, 1), width=share(need - device.free_bytes, total), y=ABOVE - 2, height=BAR + 4,
+            root, "rect", x=share(end, 1), width=share(need - free, total), y=ABOVE - 2, height=BAR + 4,
             class_="none no-line thick dash",
         )  # fmt: skip
     upright(root, end, ABOVE - 5, ABOVE + BAR + 4, "ink-line mark")
     pointer(root, end, ABOVE - 6)
-    label(root, f"free memory ends at {gib(device.free_bytes)}", end, 14)
+    said = "free memory ends at" if option.estimate.share_bytes is None else "its share of the card ends at"
+    label(root, f"{said} {gib(free)}", end, 14)
 
 
 def _described(option: Option, device: Device | None) -> str:
     need = option.estimate.peak.minimum_bytes
     said = f"It needs {gib(need.mid)}, with 90 % certainty {span(need)}"
     if device is not None:
-        said += f"; {gib(device.free_bytes)} of {gib(device.total_bytes)} are free"
+        said += f"; {gib(available(option, device))} of {gib(device.total_bytes)} can be had"
     parts = needed(option, device, kind_order(option))
     return f"{said}. Parts: {', '.join(f'{part.title} {gib(part.nbytes)}' for part in parts)}."

@@ -8,6 +8,7 @@ from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.domain.estimate import Interval
 from vram_advisor.report.formats.canvas import canvas, label, pointer, span, upright, whisker
 from vram_advisor.report.formats.markup import node
+from vram_advisor.report.formats.parts import available
 from vram_advisor.report.vendor import terms
 from vram_advisor.units.bytes import GIB, gib
 
@@ -31,7 +32,8 @@ def four_numbers(option: Option, meter: str) -> list[tuple[str, str, Interval]]:
 def numbers_picture(answer: Answer, option: Option) -> Element:
     """A dot with whiskers for each number. The scale does not begin at zero: its ends are written below it."""
     numbers, device = four_numbers(option, terms(answer.device).meter), answer.device
-    ends = [end for _, _, n in numbers for end in (n.low, n.high)] + ([device.free_bytes] if device else [])
+    free = None if device is None else available(option, device)
+    ends = [end for _, _, n in numbers for end in (n.low, n.high)] + ([] if free is None else [free])
     width = max(max(ends) - min(ends), GIB // 8) * (1 + 2 * MARGIN)
     left = max(0.0, min(ends) - width * MARGIN)
 
@@ -39,20 +41,20 @@ def numbers_picture(answer: Answer, option: Option) -> Element:
         return (nbytes - left) / width
 
     described = ". ".join(f"{name} {gib(n.mid)}, {span(n)}" for name, _, n in numbers)
-    first = FIRST if device else 0
+    first = FIRST if free is not None else 0
     bottom = first + ROW * len(numbers)
     root = canvas("numbers", f"The four numbers of {option.title}", f"{described}.", bottom + 22)
-    if device is not None:
-        pointer(root, at(device.free_bytes), FIRST - 3)
-        label(root, f"{gib(device.free_bytes)} free", at(device.free_bytes), 11, "soft")
+    if free is not None:
+        pointer(root, at(free), FIRST - 3)
+        label(root, f"{gib(free)} free", at(free), 11, "soft")
     for i, (name, meaning, number) in enumerate(numbers):
         y = first + ROW * i
         text = node(root, "text", x=0, y=y + 12)
         node(text, "tspan", f"{name} {gib(number.mid)}", class_="strong")
         node(text, "tspan", f" {meaning}", class_="soft")
         style = "ink-line" if name != "minimum" else f"{option.verdict.outcome}-line"
-        if device is not None:
-            upright(root, at(device.free_bytes), y + 20, y + 40, "ink-line mark")
+        if free is not None:
+            upright(root, at(free), y + 20, y + 40, "ink-line mark")
         whisker(root, at(number.low), at(number.mid), at(number.high), y + 30, style)
     node(root, "line", x1=0, x2="100%", y1=bottom, y2=bottom, class_="soft-line rule")
     node(root, "text", gib(left), x=0, y=bottom + 16, class_="soft small")

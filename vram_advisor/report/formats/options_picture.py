@@ -8,12 +8,14 @@ from vram_advisor.domain.answer import Answer, Option
 from vram_advisor.domain.estimate import Outcome
 from vram_advisor.report.formats.canvas import canvas, label, pointer, upright, whisker
 from vram_advisor.report.formats.markup import node
-from vram_advisor.report.formats.parts import draw, kind_order, needed
+from vram_advisor.report.formats.parts import available, draw, kind_order, needed
 from vram_advisor.report.words import shown
 from vram_advisor.units.bytes import gib
 
 MARKS: dict[Outcome, str] = {"fits": "✓", "tight": "≈", "spill": "~", "no": "✗", "unknown": "?"}
 """Verdicts as signs; the word stands beside them."""
+SHORT: dict[Outcome, str] = {"fits": "fits", "tight": "tight", "spill": "spills", "no": "no", "unknown": ""}
+"""Verdicts in a picture, where room is scarce."""
 WORDS: dict[Outcome, str] = {
     "fits": "fits", "tight": "tight", "spill": "spills", "no": "does not fit", "unknown": "unknown",
 }  # fmt: skip
@@ -38,14 +40,14 @@ def options_picture(answer: Answer) -> Element:
         draw(root, needed(option, device, order), total, y + 18, BAR)
         whisker(root, need.low / total, need.mid / total, need.high / total, y + 18 + BAR / 2)
     if device is not None:
-        end = device.free_bytes / total
-        for i in range(len(options)):
-            upright(root, end, FIRST + ROW * i + 15, FIRST + ROW * i + 22 + BAR, "ink-line mark")
-        pointer(root, end, FIRST - 3)
-        label(root, f"{gib(device.free_bytes)} free", end, 11, "soft")
+        ends = [available(option, device) for option in options]
+        for i, end in enumerate(ends):
+            upright(root, end / total, first + ROW * i + 15, first + ROW * i + 22 + BAR, "ink-line mark")
+        pointer(root, ends[0] / total, first - 3)
+        label(root, f"{gib(ends[0])} free", ends[0] / total, 11, "soft")
     return root
 
 
 def _said(option: Option) -> str:
     outcome = option.verdict.outcome
-    return f"{gib(option.estimate.peak.minimum_bytes.mid)} {MARKS[outcome]} {WORDS[outcome]}"
+    return f"{gib(option.estimate.peak.minimum_bytes.mid)} {MARKS[outcome]} {SHORT[outcome]}".rstrip()

@@ -18,10 +18,12 @@ from vram_advisor.report.formats.numbers_picture import numbers_picture
 from vram_advisor.report.formats.options_picture import MARKS, WORDS, options_picture
 from vram_advisor.report.formats.page_style import page_style
 from vram_advisor.report.formats.palette import hatches
-from vram_advisor.report.formats.parts import HATCHES, Part, kind_order, needed, remaining
+from vram_advisor.report.formats.parts import HATCHES, Part, available, kind_order, needed, remaining
 from vram_advisor.report.formats.tables import component_rows, folded, map_rows, options_rows
 from vram_advisor.report.formats.timeline_picture import phase_name, timeline_picture
+from vram_advisor.report.layout import NBSP
 from vram_advisor.report.ranking import asked_words
+from vram_advisor.report.screen import UNITS
 from vram_advisor.report.sizes import size
 from vram_advisor.report.vendor import terms
 from vram_advisor.units.bytes import gib
@@ -108,7 +110,7 @@ def _verdict(main: Element, answer: Answer, option: Option) -> None:
     figures = node(top, "dl", class_="figures")
     spare = option.verdict.headroom_bytes
     rows: list[tuple[str, int | None]] = [(f"{option.title} needs", option.estimate.peak.minimum_bytes.mid)]
-    rows.append(("free", device.free_bytes if device else None))
+    rows.append(("free", available(option, device) if device else None))
     rows.append(("to spare" if (spare or 0) >= 0 else "too much", None if spare is None else abs(spare)))
     for title, nbytes in rows:
         if nbytes is not None:
@@ -119,9 +121,9 @@ def _verdict(main: Element, answer: Answer, option: Option) -> None:
     parts = needed(option, device, kind_order(option))
     _key(section, [*parts, *(remaining(option, device) if device else ())])
     text = node(section, "div", class_="text")
-    node(text, "p", said.text)
+    node(text, "p", _unbroken(said.text))
     if details := words.details(answer):
-        node(text, "p", details, class_="quiet")
+        node(text, "p", _unbroken(details), class_="quiet")
 
 
 def _next(main: Element, answer: Answer) -> None:
@@ -194,7 +196,7 @@ def _with_options(parent: Element, sentence: str) -> None:
         if i % 2:
             _code(parent, piece)
         else:
-            then(parent, piece)
+            then(parent, _unbroken(piece))
 
 
 def _code(parent: Element, typed: str, style: str | None = None) -> None:
@@ -203,3 +205,10 @@ def _code(parent: Element, typed: str, style: str | None = None) -> None:
     for i, word in enumerate(typed.split(" ")):
         then(code, " " if i else "")
         node(code, "span", word)
+
+
+def _unbroken(sentence: str) -> str:
+    """A sentence whose units stay on the line of their numbers."""
+    for unit in UNITS:
+        sentence = sentence.replace(f" {unit}", NBSP + unit)
+    return sentence

@@ -20,9 +20,9 @@ p{margin:0 0 10px;overflow-wrap:anywhere}p:last-child{margin-bottom:0}
 section{border:1px solid;border-radius:14px;padding:18px 16px;min-width:0}
 .top{display:flex;flex-wrap:wrap;gap:12px 28px;align-items:center;margin-bottom:18px}
 .badge{font-weight:750;font-size:1.35rem;line-height:1;padding:12px 16px;border-radius:10px;letter-spacing:.02em}
-.figures{display:grid;grid-template-columns:repeat(3,auto);gap:6px 22px;margin:0}
+.figures{display:flex;flex-wrap:wrap;gap:6px 14px;margin:0}
 .figures div{display:flex;flex-direction:column-reverse;justify-content:flex-end}
-.figures dt{font-size:.8rem}.figures dd{margin:0;font-size:clamp(1.05rem,4.6vw,1.35rem);white-space:nowrap;font-weight:650;line-height:1.2}
+.figures dt{font-size:.8rem}.figures dd{margin:0;font-size:clamp(1rem,4.2vw,1.35rem);white-space:nowrap;font-weight:650;line-height:1.2}
 .key{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;padding:0;margin:12px 0 0;font-size:.86rem}
 .key li{display:flex;align-items:center;gap:6px}.key .picture{flex:none;width:16px}
 .text{margin-top:16px}.note{margin-top:10px;font-size:.86rem}
@@ -42,8 +42,9 @@ td.number,th.number{text-align:right;white-space:nowrap}
 footer{font-size:.82rem;padding:0 2px}
 ul.plain{margin:0;padding-left:1.2em}ul.plain li{overflow-wrap:anywhere;margin-bottom:4px}
 :focus-visible{outline:3px solid;outline-offset:2px}
+@media (max-width:360px){.picture{font-size:10.5px}.picture .small{font-size:9.5px}}
 @media (min-width:860px){
-main{grid-template-columns:repeat(2,minmax(0,1fr));gap:20px;padding-top:36px}
+main{grid-template-columns:repeat(2,minmax(0,1fr));gap:20px;padding-top:36px}.figures{gap:6px 28px}
 .column{display:grid;gap:inherit;align-content:start;min-width:0}.late{order:0}
 .wide,header,footer{grid-column:1/-1}section{padding:24px}
 }

@@ -61,6 +61,12 @@ def of_phase(option: Option, phase: PhasePeak, order: list[str]) -> list[Part]:
     return _by_kind({kind: round(nbytes * factor) for kind, nbytes in kinds.items()}, order)
 
 
+def available(option: Option, device: Device) -> int:
+    """What the option may take of the card: all that is free, or the share that its runtime is given [B]."""
+    free = option.verdict.free_bytes
+    return device.free_bytes if free is None else free
+
+
 def draw(parent: Element, parts: Iterable[Part], total: int, y: float, height: float) -> None:
     """Parts one behind the other from the left edge; the whole width stands for ``total`` [B]."""
     at = 0

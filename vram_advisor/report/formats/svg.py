@@ -10,7 +10,7 @@ from vram_advisor.report.formats.markup import SVG, node, svg
 from vram_advisor.report.formats.memory_picture import memory_picture
 from vram_advisor.report.formats.options_picture import MARKS
 from vram_advisor.report.formats.palette import hatches, style_sheet
-from vram_advisor.report.formats.parts import HATCHES, Part, kind_order, needed, remaining
+from vram_advisor.report.formats.parts import HATCHES, Part, available, kind_order, needed, remaining
 from vram_advisor.report.formats.timeline_picture import phase_name, timeline_picture
 from vram_advisor.report.ranking import asked_words
 from vram_advisor.report.sizes import size
@@ -60,7 +60,7 @@ def _heading(root: Element, answer: Answer, option: Option) -> float:
     spare = option.verdict.headroom_bytes
     line = f"{option.title} needs {gib(need)}"
     if device is not None and spare is not None:
-        line += f", {gib(device.free_bytes)} free: {gib(abs(spare))} {'to spare' if spare >= 0 else 'too much'}"
+        line += f", {gib(available(option, device))} free: {gib(abs(spare))} {'to spare' if spare >= 0 else 'too much'}"
     node(root, "text", line, x=MARGIN, y=96, font_size=15, class_="strong")
     return 108.0
 
