@@ -143,6 +143,21 @@ LONE = {
         Workload(method="lora", micro_batch_size=2, sequence_length=896),
         Plan(recipe="peft-loop", gradient_checkpointing="full"),
     ),
+    "16-bit adapters of stacked experts": Job(
+        "olmoe-1b-7b",
+        Workload(method="qlora", micro_batch_size=2, sequence_length=896),
+        Plan(recipe="trl", quantization="nf4_double", gradient_checkpointing="none"),
+    ),
+    "paged states of stacked experts": Job(
+        "olmoe-1b-7b",
+        Workload(method="lora", sequence_length=704),
+        Plan(optimizer="paged_adamw_8bit"),
+    ),
+    "tables trained beside the adapters": Job(
+        "llama-3.2-1b",
+        Workload(method="lora", micro_batch_size=2, sequence_length=896),
+        Plan(modules_to_save=("lm_head", "embed_tokens"), gradient_checkpointing="none"),
+    ),
 }
 """Combinations outside the grid."""
 

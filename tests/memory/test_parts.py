@@ -92,3 +92,14 @@ def test_low_rank_states_are_smaller_than_full_ones() -> None:
     full = optimizer_bytes(optimizer("adamw_torch"), weights).state
     assert optimizer_bytes(optimizer("galore_adamw"), weights).state < full / 5
     assert optimizer_bytes(optimizer("adafactor"), weights).state == 4 * 8192
+
+
+def test_scales_of_paged_states_stay_on_the_gpu() -> None:
+    """bitsandbytes pages the states of 100,000 elements and more, 1 B each; their two fp32 scales per 256 are ordinary
+    tensors. Adapters of stacked experts are one tensor for all experts of a layer, however small each is."""
+    paged = optimizer_bytes(optimizer("paged_adamw_8bit"), (Trained("large", (4096, 256), 3, 2),))
+    assert (paged.state, paged.paged) == (3 * 2 * 4 * 4096, 3 * 2 * 4096 * 256)
+    olmoe = find_model("olmoe-1b-7b")
+    stacks = [t for t in adapter_tensors(olmoe, 16, frozenset({"gate_proj", "up_proj"}), 4) if "lora_A" in t.label]
+    assert [(t.shape, t.count) for t in stacks] == [((64 * 2 * 16, 2048), 16)]
+    assert optimizer_bytes(optimizer("paged_adamw_32bit"), tuple(stacks)).state == 0

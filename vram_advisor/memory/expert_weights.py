@@ -13,20 +13,23 @@ from vram_advisor.memory.tape import Value
 
 def expert_weight(
     t: LayerTape, label: str, count: int, in_features: int, out_features: int, name: str
-) -> tuple[Value, Value, Value]:
-    """``W + scaling * B @ A`` of all experts at once, with A and B."""
+) -> tuple[Value, ...]:
+    """``W + scaling * B @ A`` of all experts at once, with the copies of A and B where they are of another dtype."""
     n = t.numerics
     rank = n.lora_r * (2 if name == "gate_up_proj" else 1)
     numel = count * in_features * out_features
-    a = factor(t, f"{label} lora_A", count * rank * in_features)
-    b = factor(t, f"{label} lora_B", count * rank * out_features)
-    widest = count * rank * max(in_features, out_features)
-    work = [Amount(f"gradient of {label} lora before scaling", "one", widest, n.weight, "workspace")]
+    sizes = {f"{label} lora_A": count * rank * in_features, f"{label} lora_B": count * rank * out_features}
+    copies = [factor(t, name, size) for name, size in sizes.items()] if n.adapter != n.weight else []
+    gradients = [
+        Amount(f"gradient of {name}", "one", size, n.adapter, "gradient")
+        for name, size in sizes.items() if n.adapter == n.weight
+    ]  # fmt: skip
+    work = [Amount(f"gradient of {label} lora before scaling", "one", max(sizes.values()), n.weight, "workspace")]
     whole = t.record(
-        f"{label} weight with adapter", [a, b], "one", numel, n.weight,
-        saved=[a, b], backward_temporaries=work, kind="weight copy",
+        f"{label} weight with adapter", copies, "one", numel, n.weight,
+        saved=copies, parameters=gradients, backward_temporaries=work, kind="weight copy",
     )  # fmt: skip
-    return whole, a, b
+    return whole, *copies
 
 
 def factor(t: LayerTape, label: str, numel: int) -> Value:

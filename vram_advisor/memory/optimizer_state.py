@@ -43,26 +43,39 @@ def state_of(row: Optimizer, tensor: Trained, fp32_tables: bool = False) -> int:
         elements = row.buffers * r * large
         state = elements * itemsize if not row.bits else elements + ceil_div(elements, row.block) * 4
         return int(state + (r * small * tensor.itemsize if row.projector else 0))
-    if row.bits and n >= row.minimum_numel and not (fp32_tables and row.overrides and tensor.embedding):
-        return int(row.buffers * (ceil_div(n * row.bits, 8) + ceil_div(n, row.block) * 4))
+    if is_quantised(row, tensor, fp32_tables):
+        return int(row.buffers * ceil_div(n * row.bits, 8)) + scales(row, tensor)
     if row.bits:
         itemsize = 4
     return row.buffers * n * itemsize
+
+
+def is_quantised(row: Optimizer, tensor: Trained, fp32_tables: bool) -> bool:
+    """Whether the states of a tensor take the bits of the optimizer; ``fp32_tables`` as in ``state_of``."""
+    overridden = fp32_tables and row.overrides and tensor.embedding
+    return bool(row.bits) and tensor.each >= row.minimum_numel and not overridden
+
+
+def scales(row: Optimizer, tensor: Trained) -> int:
+    """fp32 scales of the quantised states of one copy of a tensor [B]."""
+    return int(row.buffers * ceil_div(tensor.each, row.block) * 4)
 
 
 @lru_cache(maxsize=1024)
 def optimizer_bytes(row: Optimizer, trained: tuple[Trained, ...], fp32_tables: bool = False) -> OptimizerBytes:
     """State and temporaries of a step for the trained tensors.
 
-    ``fp32_tables`` as in ``state_of``. Tensors of at least ``paged_numel`` elements are paged (bitsandbytes ``optim/optimizer.py`` get_state_buffer).
+    ``fp32_tables`` as in ``state_of``. Tensors of at least ``paged_numel`` elements are paged, the scales of their
+    quantised states are not (bitsandbytes ``optim/optimizer.py`` get_state_buffer, init_state).
     """
     state = paged = 0
     for tensor in trained:
-        nbytes = state_of(row, tensor, fp32_tables) * tensor.count
+        nbytes = state_of(row, tensor, fp32_tables)
+        stays = nbytes
         if row.paged_numel and tensor.each >= row.paged_numel:
-            paged += nbytes
-        else:
-            state += nbytes
+            stays = scales(row, tensor) if is_quantised(row, tensor, fp32_tables) else 0
+        state += stays * tensor.count
+        paged += (nbytes - stays) * tensor.count
     parameters = sum(t.nbytes for t in trained)
     largest = max(trained, key=lambda t: t.each)
     fp32 = row.largest_fp32_copies + (row.largest_upcast_copies if largest.itemsize < 4 else 0.0)

@@ -110,7 +110,7 @@ def compile_step(key: StepKey) -> Step:
     layers = len(kinds)
     checkpointed = key.checkpointing != "none"
     boundary = Amount("layer input", "T", model.hidden_size, n.stream, "activation")
-    entry_needs_grad = n.train_base or checkpointed
+    entry_needs_grad = n.train_base or checkpointed or key.train_embedding
     played: dict[tuple[int, bool], Played] = {}
 
     def play(kind: int, needs: bool) -> Played:

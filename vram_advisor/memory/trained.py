@@ -138,8 +138,9 @@ def adapter_tensors(
         if not carries_adapter(tensor, targets, linear_experts):
             continue
         *stack, out_features, in_features = tensor.shape
-        count = tensor.count * (stack[0] if stack else 1)
-        rank = 2 * r if stack and tensor.module == "gate_up_proj" else r
+        # The matrices of all experts of a stack are one parameter (peft tuners/lora/layer.py ParamWrapper).
+        count, stacked = tensor.count, stack[0] if stack else 1
+        rank = stacked * (2 * r if stack and tensor.module == "gate_up_proj" else r)
         found.append(Trained(f"{tensor.module} lora_A", (rank, in_features), count, itemsize))
         found.append(Trained(f"{tensor.module} lora_B", (out_features, rank), count, itemsize))
         if dora:
