@@ -48,7 +48,10 @@ class Coefficients:
         "with slack_constant 3 to 11 % of reserved memory by source; errors of published runs: 2 to 17 %",
     )
     throughput_efficiency: Coefficient = Coefficient(
-        1.0, 0.3, "factor on the nominal speed", "published steps of one method differ by a third between machines"
+        1.0,
+        0.3,
+        "factor on the nominal speed",
+        "prior: how far machines differ is not known; of four measured steps, from three sources, none outside the interval",
     )
     simulation_scale: Coefficient = Coefficient(
         1.0,
