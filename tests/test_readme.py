@@ -79,6 +79,6 @@ def _known() -> set[str]:
 
     own = {
         "model", "gpu", "gpu_index", "json", "strict", "explain", "help", "report", "backend", "compare", "trace",
-        "no_calibration", "config", "emit", "for", "fit", "local", *(field.name for field in fields(Dataset)),
+        "no_calibration", "config", "emit", "for", "fit", "local", "format", "output", *(field.name for field in fields(Dataset)),
     }  # fmt: skip
     return {*vars(Workload()), *vars(Plan()), *own}

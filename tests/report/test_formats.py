@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -259,6 +260,22 @@ def test_labels_stay_inside(text: str, at: float) -> None:
     x, wide = float(found.get("x", "").rstrip("%")) / 100, len(text) * LETTER / NARROWEST
     left = x - {"end": wide, "middle": wide / 2}.get(found.get("class", ""), 0)
     assert left >= -1e-3 and left + wide <= 1 + 1e-3
+
+
+def test_the_picture_of_the_readme_is_the_answer_of_today() -> None:
+    kept = (Path(__file__).resolve().parents[2] / "docs" / "report.svg").read_text(encoding="utf-8")
+    made = svg_report(api.check("7b", gpu="rtx-5070", method="lora"))
+    assert re.findall(r"\d+\.\d\d GiB", kept) == re.findall(r"\d+\.\d\d GiB", made), (
+        "vram-advisor check --model 7b --method lora --gpu rtx-5070 --format svg --output docs/report.svg"
+    )
+
+
+def test_rows_that_are_alive_sum_to_the_peak() -> None:
+    found = answer("fits")
+    rows = list(csv.DictReader(io.StringIO(answer_csv(found), newline="")))
+    for option in found.options:
+        alive = [r for r in rows if r["option"] == option.title and r["alive_at_peak"] == "true"]
+        assert sum(int(r["component_mid_bytes"]) for r in alive) == int(alive[0]["allocated_mid_bytes"])
 
 
 def luminance(colour: str) -> float:

@@ -143,10 +143,9 @@ def _timeline(main: Element, option: Option) -> None:
     items = node(section, "ol", class_="phases")
     for phase in option.estimate.phases:
         worst = phase.phase == option.estimate.peak.phase
-        item = node(
-            items, "li", f"{phase_name(phase.phase)}{' ◂ peak' if worst else ''} ", class_="peak" if worst else None
-        )
-        node(node(item, "span"), "data", size(phase.allocated_bytes), value=str(phase.allocated_bytes))
+        row = node(node(items, "li", class_="peak" if worst else None), "div")
+        node(row, "span", f"{phase_name(phase.phase)}{' ◂ peak' if worst else ''}")
+        node(row, "data", size(phase.allocated_bytes), value=str(phase.allocated_bytes))
 
 
 def _map(main: Element, found: FitMap, answer: Answer) -> None:

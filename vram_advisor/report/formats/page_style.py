@@ -28,7 +28,7 @@ section{border:1px solid;border-radius:14px;padding:18px 16px;min-width:0}
 .text{margin-top:16px}.note{margin-top:10px;font-size:.86rem}
 .next{margin:0;padding-left:1.3em}.next li{margin:0 0 8px;overflow-wrap:anywhere}
 .phases{margin:10px 0 0;padding-left:2em;font-size:.86rem;}
-.phases li span{float:right}.column{display:contents}.late{order:1}.last{order:2}
+.phases li div{display:flex;justify-content:space-between;gap:12px}.phases li data{white-space:nowrap}.column{display:contents}.late{order:1}.last{order:2}
 .phases .peak{font-weight:700}
 code{font:.88em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 li code{padding:1px 4px;border-radius:4px}code span{display:inline-block;max-width:100%;overflow-wrap:anywhere}.step{display:block;margin-top:4px;padding:6px 10px}

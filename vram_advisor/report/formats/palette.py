@@ -13,7 +13,7 @@ from vram_advisor.report.formats.markup import node
 LIGHT = {
     "page": "#f5f6f9", "card": "#ffffff", "edge": "#dfe3ea", "ink": "#161b26", "soft": "#566072", "code": "#eef1f6",
     "p0": "#4263eb", "p1": "#d9480f", "p2": "#0c8599", "p3": "#9c36b5", "p4": "#a87900", "p5": "#5f7488",
-    "over": "#8a93a3", "free": "#eef1f6", "held": "#b3bac6", "hatch": "#ffffff",
+    "over": "#8a93a3", "free": "#e7ebf2", "held": "#b3bac6", "hatch": "#ffffff",
     "fits": "#14713a", "tight": "#8a5a00", "spill": "#7a3fc4", "no": "#c11c28", "unknown": "#0b62c4",
     "fits_tint": "#dcf5e4", "tight_tint": "#fdf0c9", "spill_tint": "#efe4fd", "no_tint": "#fde3e3",
     "unknown_tint": "#dfecfd",
@@ -21,7 +21,7 @@ LIGHT = {
 DARK = {
     "page": "#0c1017", "card": "#151b26", "edge": "#2b3444", "ink": "#eceff5", "soft": "#a1acbf", "code": "#0f141d",
     "p0": "#7c95ff", "p1": "#ff8f4d", "p2": "#3fc1d3", "p3": "#d98aec", "p4": "#e0b33b", "p5": "#93a8bd",
-    "over": "#7d8798", "free": "#1d2533", "held": "#4d586a", "hatch": "#0c1017",
+    "over": "#7d8798", "free": "#273246", "held": "#4d586a", "hatch": "#0c1017",
     "fits": "#5bd68b", "tight": "#f0c14b", "spill": "#c9a1ff", "no": "#ff8a85", "unknown": "#79b8ff",
     "fits_tint": "#123322", "tight_tint": "#38290a", "spill_tint": "#2c1d47", "no_tint": "#421a1c",
     "unknown_tint": "#142a46",
