@@ -40,6 +40,8 @@ def missing(row: Row, model: ModelSpec, meter: str) -> tuple[str, ...]:
     lacks = []
     if meter != "weights_gpu" and not row["context_length"]:
         lacks.append("context_length")
+    if row["cache_host_bytes"].strip("0") and not row["gpu_layers"]:
+        lacks.append("gpu_layers")
     if meter in ("compute_gpu", "self", "process") or (meter == "cache_gpu" and windowed):
         if not row["ubatch"]:
             lacks.append("ubatch")

@@ -57,7 +57,9 @@ def check(
     """Will it fit?
 
     Args:
-        model: catalogue alias, path to a configuration, folder or safetensors file, or Hugging Face id.
+        model: catalogue alias, path to a configuration, folder, safetensors or ``.gguf`` file, or Hugging Face id; a GGUF
+            file of the hub as ``owner/name:Q4_K_M``; what Ollama or LM Studio has on this machine as ``ollama:NAME``
+            (``ollama:llama3.1:8b``), ``lm-studio:KEY``.
         gpu: a card of the catalogue; None: the one in this machine.
         gpu_index: which GPU of this machine.
         quantization: how the base is stored; None compares what people choose between.
