@@ -13,7 +13,7 @@ from vram_advisor.api.calibrating import (
 )
 from vram_advisor.api.checking import check, offloading
 from vram_advisor.api.choosing import fitting, list_gpus, list_local_models, list_models, rank, survey
-from vram_advisor.api.exchanging import read_run, write_run
+from vram_advisor.api.exchanging import overridden, read_run, write_run
 from vram_advisor.api.scoring import score
 from vram_advisor.api.sweeping import plan_sweep, sweep
 from vram_advisor.api.tracing import trace
@@ -35,6 +35,7 @@ __all__ = [
     "measured",
     "offloading",
     "one_plan",
+    "overridden",
     "plan_calibration",
     "plan_sweep",
     "rank",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.sources import catalog_models
 from vram_advisor.sources.models import resolve_model
+from vram_advisor.units.errors import BadInput
 
 if TYPE_CHECKING:
     from vram_advisor.domain.imported import Exported, Imported
@@ -40,6 +42,23 @@ def read_run(
         context = resolve_model(imported.model).max_position_embeddings or imported.workload.context_length
         imported = replace(imported, workload=replace(imported.workload, context_length=context))
     return imported
+
+
+def overridden(imported: Imported, given: Mapping[str, Any]) -> Imported:
+    """The run of a file with some of its fields set otherwise.
+
+    Args:
+        given: fields of Workload and Plan by name, with their values.
+
+    Raises:
+        BadInput: nothing says what is trained, or a value cannot be used.
+    """
+    if not imported.says_method and "method" not in given:
+        raise BadInput(f"{imported.source} does not say what is trained: add --method lora, qlora, dora or full.")
+    workload, plan = imported.workload, imported.plan
+    asked = {name: value for name, value in given.items() if hasattr(workload, name)}
+    levers = {name: value for name, value in given.items() if hasattr(plan, name)}
+    return replace(imported, workload=replace(workload, **asked), plan=replace(plan, **levers))
 
 
 def write_run(program: str, model: str | None, workload: Workload, plan: Plan) -> Exported:

@@ -87,11 +87,9 @@ def configured(
         data = sys.stdin.buffer.read(MOST + 1)
     name = "standard input" if data is not None else file
     imported = api.read_run(name, data=data, program=program, model=model)
-    if not imported.says_method and "method" not in given:
-        raise BadInput(f"{name} does not say what is trained: add --method lora, qlora, dora or full.")
-    asked = {field: getattr(workload, field) for field in given if hasattr(workload, field)}
-    levers = {field: getattr(plan, field) for field in given if hasattr(plan, field)}
-    return replace(imported, workload=replace(imported.workload, **asked), plan=replace(imported.plan, **levers))
+    records = (workload, plan)
+    fields = {field: getattr(record, field) for record in records for field in given if hasattr(record, field)}
+    return api.overridden(imported, fields)
 
 
 def show_imported(imported: Imported, given: frozenset[str], *, leftovers_only: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -185,18 +185,17 @@ def list_calibrations(arguments: Arguments) -> Answered:
 
 def _run(arguments: Arguments) -> tuple[Run, str, Imported | None, Workload, Plan]:
     """The run that is asked about: the file of another program if there is one, under the arguments."""
-    run, imported, aside = Run(**given(Run, arguments)), None, ""
-    workload, plan = Workload(), Plan()
-    if run.config is not None:
-        imported = api.read_run(run.config, program=run.config_format, model=run.model)
-        workload, plan, aside = imported.workload, imported.plan, f": {run.config} does not name the model"
-        if not imported.says_method and "method" not in arguments:
-            raise BadInput(f"{run.config} does not say what is trained: add the method: lora, qlora, dora or full.")
-    model = run.model if imported is None else imported.model
+    run, asked, levers = Run(**given(Run, arguments)), given(Workload, arguments), given(Plan, arguments)
+    if run.config is None:
+        if run.model is None:
+            raise BadInput("The argument model is missing.")
+        return run, run.model, None, Workload(**asked), Plan(**levers)
+    imported = api.read_run(run.config, program=run.config_format, model=run.model)
+    model = imported.model
     if model is None:
-        raise BadInput(f"The argument model is missing{aside}.")
-    workload = replace(workload, **given(Workload, arguments))
-    return run, model, imported, workload, replace(plan, **given(Plan, arguments))
+        raise BadInput(f"The argument model is missing: {run.config} does not name the model.")
+    imported = api.overridden(imported, asked | levers)
+    return run, model, imported, imported.workload, imported.plan
 
 
 def _leftovers(imported: Imported | None) -> list[str]:
