@@ -6,6 +6,7 @@ Sources: peft ``tuners/lora/layer.py`` and ``bnb.py``; bitsandbytes ``autograd/_
 from __future__ import annotations
 
 from vram_advisor.domain.amount import Amount
+from vram_advisor.memory.dora import dora
 from vram_advisor.memory.elementary import LayerTape
 from vram_advisor.memory.fused import fused_adapter
 from vram_advisor.memory.tape import Value
@@ -54,41 +55,6 @@ def adapted(t: LayerTape, x: Value, module: str, out_features: int) -> Value:
     total = t.add(base, delta, f"{module} output")
     result = t.cast(total, entered, f"{module} output") if not quantised else total
     t.drop(xa)
-    return result
-
-
-def dora(t: LayerTape, base: Value, x: Value, module: str, out_features: int) -> Value:
-    """What DoRA adds to the base output: (m / |W + dW| - 1) base + (m / |W + dW|) adapter.
-
-    PEFT multiplies the identity matrix through the adapter to get dW, so a matrix of in_features squared and several
-    copies of the weight live for a moment (peft ``tuners/lora/dora.py``; Liu et al. 2024, arXiv 2402.09353, 4.3).
-    """
-    n = t.numerics
-    numel = x.width * out_features
-    moment = [Amount(f"{module} identity matrix", "one", x.width * x.width, n.adapter, "workspace")]
-    moment += [Amount(f"{module} weight plus update, {i}", "one", numel, x.itemsize, "workspace") for i in (1, 2)]
-    held = t.record(
-        f"{module} weight and its update", [], "one", 2 * numel, x.itemsize, temporaries=moment, differentiable=False
-    )
-    if n.lora_dropout:
-        # Behind dropout the base output is computed again from the dropped input, and the copy of the weight is saved.
-        compute = n.autocast or x.itemsize
-        weight = Amount(f"{module} weight copy", "one", numel, compute, "activation")
-        base = t.record(f"{module} base of dropped input", [x], x.rows, out_features, compute, saved=[weight])
-    magnitude = Amount(f"gradient of {module} magnitude", "one", out_features, 4, "gradient")
-    product = Amount(f"{module} magnitude product", x.rows, out_features, 4, "workspace")
-    a = t.matmul(x, f"{module} lora_A", x.width, n.lora_r, n.adapter, True)
-    b = t.matmul(a, f"{module} lora_B", n.lora_r, out_features, n.adapter, True)
-    first = t.record(
-        f"{module} base times magnitude", [base], x.rows, out_features, 4,
-        saved=[base], parameters=[magnitude], backward_temporaries=[product],
-    )  # fmt: skip
-    second = t.record(
-        f"{module} adapter times magnitude", [b], x.rows, out_features, 4, saved=[b], backward_temporaries=[product]
-    )
-    third = t.scale(second, f"{module} adapter output")
-    result = t.add(first, third, f"{module} magnitude output")
-    t.drop(held)
     return result
 
 

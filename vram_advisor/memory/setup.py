@@ -100,14 +100,21 @@ def check(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> N
         raise BadInput(f"{reason}: leave that out, or name the layers of the attention with --target-modules.")
 
 
-def promoted(model: ModelSpec, fmt: Quantization, autocast: int | None) -> bool:
+def promoted(model: ModelSpec, fmt: Quantization, autocast: int | None, targets: frozenset[str]) -> bool:
     """Whether autocast makes the residual stream fp32.
 
     A layer norm gives fp32 under autocast: behind one that normalises the embedding, or that ends every layer (no norm
     is left for the end of the model), so is the stream, and a 4-bit layer hands the dtype of its input on to its output.
+    On a bitsandbytes base so is the output of a layer with DoRA (``targets``; empty without it), as its magnitudes are
+    (peft tuners/lora/bnb.py casts back without autocast only).
     """
     if autocast is None:
         return False
+    if fmt.kernel in ("bnb_4bit", "bnb_8bit"):
+        outward = {b.attention.modules[3] for b in model.blocks if b.attention}
+        outward |= {name for b in model.blocks if b.mlp for name in b.mlp.modules}
+        if targets and ("all-linear" in targets or targets & outward):
+            return True
     norms = {block.norm for block in model.blocks}
     if model.embedding_norm == "layer":
         return True
@@ -198,8 +205,10 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         )
         trained += saved_modules(model, plan.modules_to_save, embedding)
     liger = plan.loss == "liger" and recipe.liger_patches
+    named = resolve_targets(model, targets, recipe.linear_experts)
+    lengthened = named if workload.method == "dora" else frozenset[str]()
     numerics = Numerics(
-        stream=4 if promoted(model, fmt, autocast) else computes,
+        stream=4 if promoted(model, fmt, autocast, lengthened) else computes,
         weight=computes,
         norm_weight=computes,
         autocast=autocast,
@@ -208,7 +217,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         lora_r=0 if full else plan.lora_r,
         lora_dropout=0.0 if full else plan.lora_dropout or recipe.lora_dropout,
         repeats_kv=model.architecture in recipe.repeats_kv,
-        targets=resolve_targets(model, targets, recipe.linear_experts),
+        targets=named,
         softmax_keeps_input=recipe.softmax_keeps_input,
         dora=workload.method == "dora",
         quantization=fmt.kernel,
