@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from samples import NONE, ONE, MakeApp
 from screen_text import screen_text, settled
+from textual.binding import Binding
 from textual.pilot import Pilot
 
 from vram_advisor import api
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.tui.app import AdvisorApp
 from vram_advisor.tui.main_screen import MainScreen
+from vram_advisor.tui.settings import KEYS, read_settings
 from vram_advisor.tui.situation import Situation
 from vram_advisor.tui.widgets.ask_form import AskForm
 from vram_advisor.tui.widgets.breakdown import Breakdown
@@ -248,9 +250,15 @@ def test_a_defect_in_the_background_is_said(sampled: MakeApp, monkeypatch: pytes
     asyncio.run(run())
 
 
+def settings(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """The user's file of settings."""
+    file = folder / "vram-advisor.toml"
+    file.write_text(text)
+    monkeypatch.setenv("VRAM_ADVISOR_CONFIG", str(file))
+
+
 def test_keys_are_rebound(sampled: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VRAM_ADVISOR_DATA_DIR", str(tmp_path))
-    (tmp_path / "tui.toml").write_text('theme = "okabe-ito"\n[keys]\npin = "x"\n')
+    settings(tmp_path, monkeypatch, 'theme = "okabe-ito"\n[keys]\npin = "x"\n')
 
     async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
         assert pilot.app.theme == "okabe-ito"
@@ -262,18 +270,37 @@ def test_keys_are_rebound(sampled: MakeApp, tmp_path: Path, monkeypatch: pytest.
     drive(sampled("fits"), deed)
 
 
-@pytest.mark.parametrize("text", ["theme = 3\n", "colour = 1\n", "[keys\n", 'theme = "mud"\n'])
+@pytest.mark.parametrize(
+    "text", ["theme = 3\n", "colour = 1\n", "[keys\n", "keys = 1\n", '[keys]\npinn = "x"\n', 'theme = "mud"\n']
+)
 def test_settings_that_cannot_be_used_are_a_sentence(
     text: str, sampled: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VRAM_ADVISOR_DATA_DIR", str(tmp_path))
-    (tmp_path / "tui.toml").write_text(text)
+    settings(tmp_path, monkeypatch, text)
 
     async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
         assert pilot.app.theme == "calm"
         assert any(each.title == "Settings" for each in pilot.app._notifications)
 
     drive(sampled("fits"), deed)
+
+
+def test_every_action_that_has_a_name_can_have_another_key() -> None:
+    bound = {
+        binding.id
+        for cls in (AdvisorApp, MainScreen, AskForm)
+        for binding in cls.BINDINGS
+        if isinstance(binding, Binding)
+    }
+    assert bound - {None} == set(KEYS)
+
+
+def test_the_file_of_settings_starts_the_first_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(tmp_path, monkeypatch, 'gpu = "rtx-4080"\nlora_r = 32\ntarget_modules = ["q_proj"]\nascii = true\n')
+    found, complaint = read_settings()
+    assert complaint is None and found.plain
+    assert found.first.gpu == "rtx-4080"
+    assert found.first.plan.lora_r == 32 and found.first.plan.target_modules == ("q_proj",)
 
 
 def test_any_size_is_a_state(sampled: MakeApp) -> None:

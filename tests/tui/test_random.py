@@ -1,14 +1,19 @@
-"""Any keys in any order at any size: nothing breaks, and memory does not grow."""
+"""Any keys in any order, as fast as they come, at any size: nothing breaks, and memory does not grow."""
 
 import asyncio
 import gc
-import os
-import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from samples import MakeApp
 from screen_text import settled
+from textual import events
+from textual.pilot import Pilot
 
 from vram_advisor.tui.app import AdvisorApp
 from vram_advisor.tui.main_screen import MainScreen
@@ -21,8 +26,25 @@ KEYS = (
 OFTEN = ("escape",) * 14 + ("up", "down", "left", "right", "enter") * 3
 """Keys that come more often: back to the main screen, and around on it."""
 SIZES = ((120, 36), (80, 24), (20, 5), (200, 60), (99, 29), (1, 1))
-RESIZED = 0.02
-"""Share of resizes among keys."""
+BURST = 5
+"""Keys that come before the first of them has to be answered, as when one is held."""
+STEPS = (KEYS + OFTEN) * 3 + SIZES
+"""A key or a size; three in a hundred are sizes."""
+RUN = 100
+"""Steps of one example."""
+ROUNDS = 100
+WARM = 20
+"""Examples after which everything that is kept has been met."""
+GROWTH = 1.2
+"""Limit of the resident memory, by that after the first examples."""
+
+Step = str | tuple[int, int]
+UNHURRIED = (
+    HealthCheck.too_slow,
+    HealthCheck.function_scoped_fixture,
+    HealthCheck.large_base_example,
+    HealthCheck.data_too_large,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -35,40 +57,81 @@ def never_quits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AdvisorApp, "action_quit", stay)
 
 
-def press(app: AdvisorApp, count: int, seed: int) -> list[int]:
-    """Press keys; the resident memory of the process after each tenth of them [B]."""
-    chance, memory = random.Random(seed), []
+class Person:
+    """Presses keys of an app that stays open from one example to the next."""
 
-    async def run() -> None:
-        async with app.run_test(size=SIZES[0]) as pilot:
-            await settled(pilot)
-            for i in range(count):
-                if chance.random() < RESIZED:
-                    await pilot.resize_terminal(*chance.choice(SIZES))
+    def __init__(self, app: AdvisorApp) -> None:
+        self.app = app
+        self._runner = asyncio.Runner()
+        self._opened = app.run_test(size=SIZES[0])
+        self._pilot: Pilot[Any] = self._runner.run(self._opened.__aenter__())
+        self._runner.run(settled(self._pilot))
+
+    def do(self, steps: list[Step]) -> None:
+        """Press and resize, then wait until everything has been answered."""
+
+        async def act() -> None:
+            for i, step in enumerate(steps):
+                if isinstance(step, str):
+                    self.app.post_message(events.Key(step, step if len(step) == 1 else None))
                 else:
-                    await pilot.press(chance.choice(KEYS + OFTEN))
-                if i % (count // 10) == count // 10 - 1:
-                    gc.collect()
-                    memory.append(psutil.Process(os.getpid()).memory_info().rss)
-            assert app.is_running
-            while len(app.screen_stack) > 2:
-                app.pop_screen()
-                await pilot.pause()
-            await pilot.resize_terminal(*SIZES[0])
-            await settled(pilot)
-            assert not [each for each in app._notifications if each.title == "Defect"]
-            assert isinstance(app.screen, MainScreen)
+                    await self._pilot.resize_terminal(*step)
+                if i % BURST == 0:
+                    await self._pilot.pause(0)
+            await settled(self._pilot)
 
-    asyncio.run(run())
-    return memory
+        self._runner.run(act())
+        assert self.app.return_code is None
+        assert not [each for each in self.app._notifications if each.title == "Defect"]
+
+    def leave(self) -> None:
+        """Go back to the first screen and close. Raises what the app ended with."""
+
+        async def act() -> None:
+            while len(self.app.screen_stack) > 2:
+                self.app.pop_screen()
+                await self._pilot.pause()
+            assert isinstance(self.app.screen, MainScreen)
+
+        try:
+            if self.app.return_code is None:
+                self._runner.run(act())
+        finally:
+            try:
+                self._runner.run(self._opened.__aexit__(None, None, None))
+            finally:
+                self._runner.close()
 
 
-def test_a_few_hundred_keys(sampled: MakeApp) -> None:
-    press(sampled("fits"), 100, seed=20261124)
+@contextmanager
+def somebody(app: AdvisorApp) -> Iterator[Person]:
+    """A person at an open app."""
+    person = Person(app)
+    try:
+        yield person
+    finally:
+        person.leave()
+
+
+@settings(max_examples=3, derandomize=True, database=None, deadline=None, suppress_health_check=UNHURRIED)
+@given(steps=st.lists(st.sampled_from(STEPS), min_size=30, max_size=30))
+def test_a_few_keys(steps: list[Step], sampled: MakeApp) -> None:
+    with somebody(sampled("fits")) as person:
+        person.do(steps)
 
 
 @pytest.mark.terminal
-@pytest.mark.parametrize("seed", [1, 2])
-def test_hundreds_of_keys_with_real_answers(seed: int, real: MakeApp) -> None:
-    # Memory still grows with the estimates that are kept, some 25 MiB in a minute of keys: no bound is held here yet.
-    press(real(), 600, seed)
+def test_an_hour_of_keys_with_real_answers(real: MakeApp) -> None:
+    memory: list[int] = []
+
+    @settings(max_examples=ROUNDS, derandomize=True, database=None, deadline=None, suppress_health_check=UNHURRIED)
+    @given(steps=st.lists(st.sampled_from(STEPS), min_size=RUN, max_size=RUN))
+    def press(steps: list[Step]) -> None:
+        person.do(steps)
+        gc.collect()
+        memory.append(psutil.Process().memory_info().rss)
+
+    with somebody(real()) as person:
+        press()
+    assert len(memory) * RUN >= 10_000
+    assert max(memory[WARM:]) <= GROWTH * memory[WARM - 1], [nbytes >> 20 for nbytes in memory]

@@ -4,8 +4,10 @@
     price_per_kwh = 0.32
     currency = "EUR"
     theme = "okabe-ito"
+    [keys]
+    copy = "w"
 
-Every key is the name of an option, with underscores. The variable VRAM_ADVISOR_CONFIG names another file.
+Every key is the name of an option, with underscores; the table ``keys`` puts actions of the terminal app on other keys. The variable VRAM_ADVISOR_CONFIG names another file.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from vram_advisor.units.errors import BadInput
 FILE = "vram-advisor.toml"
 FOLDER = "vram-advisor"
 VARIABLE = "VRAM_ADVISOR_CONFIG"
+KEYS = "keys"
+"""The table of keys of the terminal app."""
 LARGEST = 1 << 20
 """Largest file that is read [B]."""
 OTHERS: dict[str, type] = {"gpu": str, "gpu_index": int, "theme": str, "ascii": bool}
@@ -92,10 +96,13 @@ def _check(found: dict[str, Any], path: str) -> None:
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 words = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
                 raise BadInput(f"{path}: {key} is {str(value)[:40]}, expected {words}.")
+        elif key == KEYS:
+            if not isinstance(value, dict) or not all(isinstance(each, str) and each for each in value.values()):
+                raise BadInput(f'{path}: {KEYS} is a table of actions and their keys: [{KEYS}] copy = "w".')
         elif key not in known:
             from difflib import get_close_matches
 
-            near = get_close_matches(key.replace("-", "_"), [*known, *OTHERS], n=1, cutoff=0.5)
+            near = get_close_matches(key.replace("-", "_"), [*known, *OTHERS, KEYS], n=1, cutoff=0.5)
             hint = f"; the nearest is {near[0]}" if near else ""
             raise BadInput(f"{path}: '{key[:60]}' is no option{hint}.")
     for record in records:

@@ -56,7 +56,7 @@ class AdvisorApp(App[str]):
         super().__init__()
         self.settings, self._complaint = read_settings()
         self.look = Look(unicode=not (plain or self.settings.plain))
-        self._situation = situation or Situation()
+        self._situation = situation or self.settings.first
         self._now = now
         self.copied: str | None = None
         """The last command line that was copied."""
@@ -76,7 +76,7 @@ class AdvisorApp(App[str]):
 
     def on_mount(self) -> None:
         """Keys of the user, and the main screen."""
-        self.set_keymap({name: str(key) for name, key in self.settings.keys.items()})
+        self.set_keymap(self.settings.keys)
         self.push_screen(MainScreen(self.look, self._situation, self._now))
         if self._complaint:
             self.notify(self._complaint, title="Settings", severity="warning", markup=False)

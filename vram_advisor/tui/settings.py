@@ -1,50 +1,75 @@
-"""What a user has set for the app: a theme, plain characters, keys.
+"""What the user's file of settings says to the app: colours, plain characters, keys, and where the first question starts.
 
-The file ``tui.toml`` lies in the folder of the program's data:
+It is the file of all commands, ``vram-advisor.toml`` (see ``sources/settings``), so that a habit is said once:
 
     theme = "okabe-ito"
-    plain = false
+    ascii = false
+    gpu = "rtx-4080"
     [keys]
-    copy = "c"
+    copy = "w"
     calibrate = "ctrl+k"
+
+An option of the command line wins over the file. Names of keys are those of ``KEYS``.
 """
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from vram_advisor.sources.user_data import data_directory
-from vram_advisor.units.errors import AdvisorError
-from vram_advisor.units.record import check, read_record
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
 
-FILE = "tui.toml"
+from vram_advisor.sources import settings as of_user
+from vram_advisor.tui.knobs import knobs
+from vram_advisor.tui.situation import Situation
+from vram_advisor.units.errors import BadInput
+
+KEYS = (
+    "model", "gpu", "view", "apply", "undo", "pin", "explain", "copy", "calibrate", "help", "quit", "previous", "next",
+    "panel-ask", "panel-memory", "panel-advice", "panel-live",
+)  # fmt: skip
+"""What can be put on another key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The file."""
+    """The part of the file that the app reads."""
 
     theme: str | None = None
     plain: bool = False
     """ASCII only."""
-    keys: dict[str, object] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
     """Key by the name of what it does."""
-
-    def __post_init__(self) -> None:
-        check(self)
+    first: Situation = field(default_factory=Situation)
+    """The question of the first screen."""
 
 
 def read_settings() -> tuple[Settings, str | None]:
     """The settings, and a sentence where the file cannot be used."""
-    folder = data_directory()
-    if folder is None or not (folder / FILE).is_file():
-        return Settings(), None
-    import tomllib
-
-    path = folder / FILE
     try:
-        return read_record(Settings, tomllib.loads(path.read_text(encoding="utf-8")), str(path)), None
-    except tomllib.TOMLDecodeError as error:
-        return Settings(), f"{path} is no TOML: {error}."
-    except AdvisorError as error:
+        found = of_user.read_settings()
+        return Settings(
+            theme=found.get("theme"),
+            plain=found.get("ascii", False),
+            keys=_keys(found.get("keys", {})),
+            first=_first(found),
+        ), None
+    except BadInput as error:
         return Settings(), str(error)
-    except (OSError, UnicodeDecodeError) as error:
-        return Settings(), f"{path} cannot be read: {error}."
+
+
+def _keys(found: dict[str, str]) -> dict[str, str]:
+    """Raises BadInput where a name is none of those that have a key."""
+    for name in found:
+        if name not in KEYS:
+            near = get_close_matches(name, KEYS, n=1)
+            hint = f"the nearest is {near[0]}" if near else f"use {', '.join(KEYS)}"
+            raise BadInput(f"{of_user.FILE}: nothing that can have a key is called '{name[:40]}'; {hint}.")
+    return found
+
+
+def _first(found: dict[str, Any]) -> Situation:
+    """The first question with what the file says about cards and levers. Raises BadInput."""
+    asked = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in found.items() if name in knobs()
+    }
+    return replace(Situation().having(**asked), gpu=found.get("gpu"), gpu_index=found.get("gpu_index"))

@@ -18,7 +18,10 @@ from vram_advisor.report.sizes import time_beside
 from vram_advisor.tui.drawing import MARKS, contents, cut, difference, number, put
 from vram_advisor.tui.widgets.rows import Row, Rows
 
-NUMBERS = 8 + 8 + 4
+SAVED = 8
+NUMBERS = 8 + SAVED + 4
+NARROW = 40
+"""Below this width there is no room for what is saved."""
 FREE = "none"
 """Begins the cost of a lever that costs nothing."""
 SAID = 3
@@ -63,14 +66,15 @@ cursor, `u` takes it back. Below: its price, what it needs, and how far the card
             self.post_message(self.Applied(self.advice))
 
     def _line(self, index: int, advice: Advice) -> Line:
-        room = max(12, self.room - NUMBERS - 2)
+        saves = self.room >= NARROW
+        room = max(12, self.room - NUMBERS - 2 + (0 if saves else SAVED))
         title = " + ".join(move.title for move in advice.moves)
         outcome = advice.verdict.outcome
         return (
             (f"{index + 1} ", "dim"),
             (cut(title, room).ljust(room), ""),
             (f"{number(advice.estimate.peak.minimum_bytes.mid):>8}", "bold"),
-            (f"{difference(-advice.saved_bytes):>8}", "key"),
+            (f"{difference(-advice.saved_bytes):>{SAVED}}" if saves else "", "key"),
             (f"  {MARKS[outcome]} ", f"bold {outcome}"),
         )
 

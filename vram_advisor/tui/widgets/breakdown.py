@@ -17,10 +17,13 @@ from vram_advisor.report.words import shown
 from vram_advisor.tui.drawing import cut, difference, number
 from vram_advisor.tui.widgets.rows import Row, Rows
 
-NUMBERS = 8 + 7 + 6
+SHARE = 6
+NUMBERS = 8 + 7 + SHARE
 """Cells of size, spread and share."""
 WIDE = 64
 """From this width on there is room for bars."""
+NARROW = 40
+"""Below this width there is none for shares."""
 BAR = 10
 LEAST = 12
 
@@ -120,7 +123,8 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
         self, label: str, nbytes: int, note: str, most: int, alive: bool, colour: str, *, strong: bool = False
     ) -> Line:
         bar = BAR if self.room >= WIDE else 0
-        room = max(LEAST, self.room - NUMBERS - bar - 1)
+        shares = self.room >= NARROW
+        room = max(LEAST, self.room - NUMBERS - bar - 1 + (0 if shares else SHARE))
         style = "bold" if strong else "" if alive else "dim"
         drawn = self.look.bar(nbytes / most, bar)[:bar] if alive and nbytes > 0 and bar else "·" * min(2, bar)
         share = f"{100 * nbytes / most:.0f} %" if alive else "–"
@@ -130,7 +134,7 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
             (f"{number(nbytes):>8}", style),
             (f"{note:>7}", changed),
             (f" {drawn:<{bar}}" if bar else "", colour if alive else "dim"),
-            (f"{share:>6}", "dim"),
+            (f"{share:>{SHARE}}" if shares else "", "dim"),
         )
 
     def _sentence(self, name: str | None) -> str:
