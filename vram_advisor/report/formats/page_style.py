@@ -37,6 +37,7 @@ details{margin-top:14px;font-size:.9rem}summary{cursor:pointer;padding:4px 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.84rem;margin-top:6px;width:100%}
 th,td{text-align:left;vertical-align:top;padding:5px 12px 5px 0;border-bottom:1px solid}
+.roomy{min-width:760px}td.whole,td.whole data{white-space:nowrap}
 td.number,th.number{text-align:right;white-space:nowrap}
 .figures dd,td.number,.key,.phases{font-variant-numeric:tabular-nums}
 footer{font-size:.82rem;padding:0 2px}
