@@ -18,8 +18,15 @@ LISTS: dict[str, tuple[str, ...]] = {
     "target_modules": MODULES,
     "modules_to_save": SAVED,
     "override_tensor": ("exps=CPU", r"blk\.1.*=CUDA0"),
+    "lora": ("adapter.gguf", "/models/other.gguf"),
 }
-TEXTS: dict[str, tuple[str, ...]] = {"split_mode": ("none", "layer", "row"), "quantization": GGUF}
+TEXTS: dict[str, tuple[str, ...]] = {
+    "split_mode": ("none", "layer", "row"),
+    "quantization": GGUF,
+    "model_draft": MODELS,
+    "quantization_draft": GGUF,
+    "mmproj": ("mmproj-model-f16.gguf",),
+}
 
 
 def random_value(name: str, random: Random) -> Any:

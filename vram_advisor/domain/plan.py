@@ -144,7 +144,7 @@ class Plan:
     """llama.cpp: type of the draft model's keys; None: f16, whatever those of the model are."""
     cache_type_v_draft: CacheType | None = None
     """llama.cpp: type of the draft model's values."""
-    spec_draft_n_max: int | None = field(default=None, metadata={"minimum": 0, "maximum": 2**10})
+    spec_draft_n_max: int | None = field(default=None, metadata={"minimum": 0, "maximum": 2**20})
     """llama.cpp: tokens that are drafted at once; None: as the program does."""
     mmproj: str | None = None
     """llama.cpp: file of the vision or audio tower (mmproj)."""

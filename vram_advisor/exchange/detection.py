@@ -9,7 +9,7 @@ from pathlib import PurePath
 from vram_advisor.exchange.command_lines import POSITIONAL, flags, split_environment, words_of
 from vram_advisor.exchange.documents import flatten, parse_mapping
 from vram_advisor.exchange.keys import Document, Program, names
-from vram_advisor.exchange.llama_cpp import SPELLINGS, SWITCHES
+from vram_advisor.exchange.llama_cpp_flags import SPELLINGS, SWITCHES
 from vram_advisor.exchange.programs import PROGRAMS
 from vram_advisor.exchange.trl import TRL_ONLY
 from vram_advisor.units.errors import BadInput

@@ -21,32 +21,13 @@ from vram_advisor.exchange.keys import (
     Row,
     Settled,
     TableRow,
-    names,
 )
+from vram_advisor.exchange.llama_cpp_flags import IRRELEVANT, NOT_MODELLED
 from vram_advisor.units.errors import BadInput
 
-SPELLINGS = {
-    "-m": "--model", "-c": "--ctx-size", "-b": "--batch-size", "-ub": "--ubatch-size", "-np": "--parallel",
-    "-ngl": "--n-gpu-layers", "--gpu-layers": "--n-gpu-layers", "-sm": "--split-mode", "-ts": "--tensor-split",
-    "-mg": "--main-gpu", "-fa": "--flash-attn", "-ctk": "--cache-type-k", "-ctv": "--cache-type-v",
-    "-kvu": "--kv-unified", "-no-kvu": "--no-kv-unified", "-nkvo": "--no-kv-offload", "-kvo": "--kv-offload",
-    "-ot": "--override-tensor", "-cmoe": "--cpu-moe", "-ncmoe": "--n-cpu-moe", "-hf": "--hf-repo", "-hfr": "--hf-repo",
-    "-t": "--threads", "-tb": "--threads-batch", "-n": "--predict", "--n-predict": "--predict", "-p": "--prompt",
-    "-f": "--file", "-cb": "--cont-batching", "-nocb": "--no-cont-batching", "-a": "--alias", "-s": "--seed",
-    "--temperature": "--temp", "-dev": "--device", "-fit": "--fit", "-cram": "--cache-ram", "-hff": "--hf-file",
-    "-hft": "--hf-token", "-mu": "--model-url", "-md": "--model-draft", "--spec-draft-model": "--model-draft",
-    "-mm": "--mmproj", "-v": "--verbose", "-to": "--timeout", "-cnv": "--conversation", "-i": "--interactive",
-}  # fmt: skip
-SWITCHES = names(
-    """
-    --kv-unified --no-kv-unified --no-kv-offload --kv-offload --cpu-moe --swa-full --cont-batching --no-cont-batching
-    --mlock --no-mmap --metrics --jinja --no-webui --verbose --no-warmup --embedding --reranking --offline --slots
-    --conversation --interactive --no-context-shift --context-shift --no-op-offload --op-offload --props
-    """
-)
 DEVICES = re.compile(r"CUDA_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES")
 CACHE_TYPES = ("f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
-CONTEXT, SLOTS = "--ctx-size", "--parallel"
+CONTEXT, SLOTS, DRAFT = "--ctx-size", "--parallel", "--model-draft"
 _PLAIN = {"F16": "fp16", "F32": "fp32"}
 QUANTIZATION = {name.lower(): _PLAIN.get(name, name.lower()) for name in BASE}
 """Tags of files in lower case, and what the storage format is called here."""
@@ -118,6 +99,20 @@ ROWS: tuple[TableRow, ...] = (
         rows=(Row((None,), (False,)), Row((True,), (True,))),
         methods=SERVING,
     ),
+    Key(key=DRAFT, field="model_draft"),
+    Key(key="--quantization-draft", field="quantization_draft"),
+    Key(key="--n-gpu-layers-draft", field="n_gpu_layers_draft"),
+    _types("--cache-type-k-draft", "cache_type_k_draft"),
+    _types("--cache-type-v-draft", "cache_type_v_draft"),
+    Key(key="--spec-draft-n-max", field="spec_draft_n_max"),
+    Key(key="--mmproj", field="mmproj"),
+    Choice(
+        keys=("--no-mmproj-offload",),
+        fields=("mmproj_offload",),
+        rows=(Row((None,), (True,)), Row((True,), (False,))),
+        methods=SERVING,
+    ),
+    Key(key="--lora", field="lora", separator=","),
 )
 
 
@@ -157,10 +152,17 @@ def prepare(document: Document) -> Prepared:
         if quantization:
             values["--quantization"] = quantization
             origin["--quantization"] = origin.get("--model", "--model")
-    layers = str(values.get("--n-gpu-layers", "")).lower()
-    if layers in ("all", "auto", "-1"):
-        del values["--n-gpu-layers"]
-        origin["(layers)"] = "--n-gpu-layers"
+    if DRAFT not in values and isinstance(values.get("--hf-repo-draft"), str):
+        values[DRAFT], origin[DRAFT] = values["--hf-repo-draft"], "--hf-repo-draft"
+    if isinstance(values.get(DRAFT), str):
+        _, quantization = split_quantization(values[DRAFT])
+        if quantization:
+            values["--quantization-draft"] = quantization
+            origin["--quantization-draft"] = origin.get(DRAFT, DRAFT)
+    for key in ("--n-gpu-layers", "--n-gpu-layers-draft"):
+        if str(values.get(key, "")).lower() in ("all", "auto", "-1"):
+            del values[key]
+            origin[f"({key})"] = key
     context, slots = _whole(values, CONTEXT), _whole(values, SLOTS)
     if slots is not None and slots < 1:
         del values[SLOTS]
@@ -180,12 +182,13 @@ def finish(document: Document, workload: Workload, plan: Plan) -> Document:
     made.pop("--sequences", None)
     gpus = made.pop(GPUS, None)
     made[CONTEXT] = workload.context_length * workload.num_sequences
-    model, _ = split_quantization(str(made.pop("--model", "model.gguf")))
-    tag = TAG.get(str(quantization).lower())
-    if "/" in model and not model.endswith(".gguf") and not model.startswith((".", "/", "~")):
-        named = {"--hf-repo": f"{model}:{tag}" if tag else model}
-    else:
-        named = {"--model": model if model.endswith(".gguf") or not tag else f"{model}-{tag}.gguf"}
+    named = _file_or_repository("--model", "--hf-repo", str(made.pop("--model", "model.gguf")), quantization)
+    stored = made.pop("--quantization-draft", None) or quantization
+    if made.get(DRAFT):
+        made |= _file_or_repository(DRAFT, "--hf-repo-draft", str(made.pop(DRAFT)), stored)
+    if made.get("--lora"):
+        files = str(made["--lora"]).split(",")
+        made["--lora"] = ",".join(f"adapter-r{name}.gguf" if name.isdigit() else name for name in files)
     if gpus not in (None, 1):
         made = {GPUS: ",".join(str(i) for i in range(int(gpus))), **made}
     if made.get("--n-cpu-moe") == 0:
@@ -195,11 +198,30 @@ def finish(document: Document, workload: Workload, plan: Plan) -> Document:
     return {**named, **made}
 
 
+def _file_or_repository(file: str, repository: str, name: str, quantization: object) -> Document:
+    """The flag that names a model: a file, or a repository with its file type."""
+    model, _ = split_quantization(name)
+    tag = TAG.get(str(quantization).lower())
+    if "/" in model and not model.endswith(".gguf") and not model.startswith((".", "/", "~")):
+        return {repository: f"{model}:{tag}" if tag else model}
+    return {file: model if model.endswith(".gguf") or not tag else f"{model}-{tag}.gguf"}
+
+
+def _with_draft(plan: Plan) -> Plan:
+    """The draft model with its file type, by which a repository is named."""
+    if plan.model_draft is None:
+        return replace(plan, quantization_draft=None)
+    stored = plan.quantization_draft or plan.quantization
+    named = _file_or_repository("file", "repository", plan.model_draft, stored)
+    return replace(plan, model_draft=named.get("repository", plan.model_draft), quantization_draft=stored)
+
+
 def settle(workload: Workload, plan: Plan) -> Settled:
     """Slots in the one form that the flags have for them: as many as sequences, or the program's own number for one.
 
-    The cells of the cache, and so the estimate, stay what they are.
+    The cells of the cache, and so the estimate, stay what they are. A draft model has its file type by its name.
     """
+    plan = _with_draft(plan)
     if plan.n_parallel == workload.num_sequences or (plan.n_parallel is None and workload.num_sequences == 1):
         return workload, plan
     cells = workload.context_length * workload.num_sequences
@@ -209,26 +231,6 @@ def settle(workload: Workload, plan: Plan) -> Settled:
     return replace(workload, num_sequences=1, context_length=cells), replace(plan, n_parallel=slots)
 
 
-IRRELEVANT = names(
-    """
-    --host --port --threads --threads-batch --alias --api-key --api-key-file --metrics --jinja --no-webui --webui
-    --verbose --temp --top-k --top-p --min-p --seed --predict --prompt --file --cont-batching --no-cont-batching
-    --mlock --no-mmap --mmap --no-warmup --warmup --chat-template --chat-template-file --chat-template-kwargs
-    --reasoning-format --reasoning-budget --slots --no-slots --props --timeout --log-disable --log-file
-    --log-verbosity --hf-token --hf-file --offline --numa --prio --poll --cpu-mask --cpu-strict --repeat-penalty
-    --presence-penalty --frequency-penalty --slot-save-path --ssl-key-file --ssl-cert-file --no-context-shift
-    --context-shift --keep --rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --tags
-    --conversation --interactive --system-prompt --threads-http --grammar --json-schema --ignore-eos --samplers
-    --main-gpu --kv-offload --op-offload --fit (first) --single-turn --no-conversation --color --simple-io --cache-ram
-    --sleep-idle-seconds --cache-reuse
-    """
-)
-NOT_MODELLED = names(
-    """
-    --model-draft --mmproj --mmproj-url --lora --lora-scaled --control-vector --no-op-offload --device --rpc
-    --embedding --reranking --draft-max --spec-type --fit-target --n-gpu-layers-draft --fit-ctx --mtp --eagle3
-    """
-)
 ELSEWHERE = {"prompt_length": "the prompt"}
 
 SERVER = Program(
@@ -253,6 +255,7 @@ SERVER = Program(
 def _one_slot(workload: Workload, plan: Plan) -> Settled:
     """llama-cli talks with one person: one sequence holds all cells of the cache."""
     cells = workload.context_length * workload.num_sequences
+    plan = _with_draft(plan)
     return replace(workload, num_sequences=1, context_length=cells), replace(plan, n_parallel=1)
 
 

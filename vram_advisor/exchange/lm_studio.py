@@ -60,5 +60,7 @@ PROGRAM = Program(
         "cache_type_v": "the load settings of the model, V Cache Quantization Type",
         "flash_attn": "the load settings of the model, Flash Attention",
         "n_gpu_layers": "the load settings of the model, GPU Offload",
+        "model_draft": "the settings of the chat, Speculative Decoding",
+        "mmproj": "the folder of the model",
     },
 )

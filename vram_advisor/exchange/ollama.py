@@ -46,6 +46,8 @@ def parse_modelfile(text: str, where: str) -> Document:
             key, _, value = rest.partition(" ")
             # stop and its like are there several times
             found.setdefault(f"{PARAMETER}{key.lower()}", value.strip().strip('"'))
+        elif name == "adapter" and name in found:
+            found[name] += "," + rest.strip('"')
         else:
             found.setdefault(name, rest.strip('"'))
     if not found.get("from"):
@@ -101,7 +103,7 @@ def write_modelfile(document: Document) -> str:
         if key.startswith(PARAMETER):
             lines.append(f"PARAMETER {key.removeprefix(PARAMETER)} {value}")
         else:
-            lines.append(f"{key.upper()} {value}")
+            lines += [f"{key.upper()} {part}" for part in (str(value).split(",") if key == "adapter" else (value,))]
     return "\n".join(lines) + "\n"
 
 
@@ -122,6 +124,7 @@ PROGRAM = Program(
         Key(key=f"{PARAMETER}num_ctx", field="context_length", default=4096),
         Key(key=f"{PARAMETER}num_gpu", field="n_gpu_layers"),
         Key(key=f"{PARAMETER}num_batch", field="n_batch"),
+        Key(key="adapter", field="lora", separator=","),
     ),
     irrelevant=names(
         """
@@ -132,7 +135,7 @@ PROGRAM = Program(
         parameter.penalize_newline parameter.use_mmap parameter.use_mlock parameter.numa
         """
     ),
-    not_modelled=frozenset({"adapter", "parameter.main_gpu", "parameter.low_vram", "parameter.draft_num_predict"}),
+    not_modelled=frozenset({"parameter.main_gpu", "parameter.low_vram", "parameter.draft_num_predict"}),
     prepare=_prepare,
     finish=_finish,
     settle=_settle,
