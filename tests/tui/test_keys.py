@@ -332,6 +332,26 @@ def test_300_models_of_a_store_are_listed(sampled: MakeApp, monkeypatch: pytest.
     drive(sampled("fits"), deed)
 
 
+def test_a_model_of_a_store_is_asked_for_by_its_name(sampled: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vram_advisor.domain.local_model import LocalModel, LocalModels
+
+    found = (
+        LocalModel(name="llama3.1:8b", store="ollama", path="/blobs/sha256-1", format="gguf", size_bytes=5 * 2**30),
+        LocalModel(name="tiny", store="llama.cpp", path="/models/tiny.gguf", format="gguf", size_bytes=2**30),
+    )
+
+    async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
+        monkeypatch.setattr(api, "list_local_models", lambda: LocalModels(found))
+        await pilot.press("m", *"llama3.1", "enter")
+        await settled(pilot)
+        assert "--model ollama:llama3.1:8b" in screen.situation.command()
+        await pilot.press("m", *"tiny", "enter")
+        await settled(pilot)
+        assert "--model /models/tiny.gguf" in screen.situation.command()
+
+    drive(sampled("fits"), deed)
+
+
 def test_a_theme_changes_no_letter(sampled: MakeApp) -> None:
     async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
         calm = screen_text(pilot.app)  # type: ignore[arg-type]

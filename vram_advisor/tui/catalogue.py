@@ -6,6 +6,7 @@ from functools import cache
 
 from vram_advisor import api
 from vram_advisor.domain.gpu import GpuSpec, Machine
+from vram_advisor.domain.local_model import LocalModel
 from vram_advisor.tui.drawing import number
 from vram_advisor.tui.knobs import Knob, descriptions, explanations, shown, suggested
 from vram_advisor.tui.screens.picker import Entry
@@ -14,6 +15,8 @@ from vram_advisor.units.bytes import GIB
 HERE = "gpu:"
 """Begins the name of a card of this machine; its index follows."""
 AUTOMATIC = "auto"
+NAMED_BY = ("ollama", "lm-studio")
+"""Programs whose models can be asked for by their names."""
 
 
 @cache
@@ -31,13 +34,18 @@ def catalogue_models() -> tuple[Entry, ...]:
 
 
 def local_models() -> tuple[Entry, ...]:
-    """Models of the stores on this machine, by the path that reads them."""
+    """Models of the stores on this machine, by names that the command line takes as well."""
     found = []
     for model in api.list_local_models().models:
         kind = " ".join(filter(None, (model.file_type, model.store)))
         note = f"{model.size_bytes / GIB:>5.1f} GiB  {kind}"
-        found.append(Entry(model.path, model.name, note, " ".join(model.also)))
+        found.append(Entry(_asked(model), model.name, note, " ".join((model.path, *model.also))))
     return tuple(found)
+
+
+def _asked(model: LocalModel) -> str:
+    """The name by which a model is asked for: that of its program where that is unique, else its path."""
+    return f"{model.store}:{model.name}" if model.store in NAMED_BY else model.path
 
 
 @cache
