@@ -19,6 +19,7 @@ from json_server import serving
 from local_stores import OllamaStore, small_gguf
 
 from vram_advisor import api
+from vram_advisor.domain.gpu import GpuProcess, GpuSnapshot, HostSnapshot, Machine
 from vram_advisor.report.schema import schema
 
 CARD = ("--gpu", "rtx-5070")
@@ -118,6 +119,23 @@ def test_a_loaded_model_is_shown_predicted_beside_reported(
     assert model["predicted_bytes"] == asked_again.options[0].estimate.peak.allocated_bytes.mid
     assert model["predicted_process_bytes"] > model["predicted_bytes"] and model["measured_bytes"] is None
     assert "Ollama 0.33.0" in text and "3 MiB" in text
+
+
+def test_the_driver_is_the_third_to_say_what_a_loaded_model_takes(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ollama_model(stores)
+    host = HostSnapshot("linux", None, 8, 32 << 30, 20 << 30)
+    runner = GpuProcess(7, "llama-server", 700 << 20)
+    card = GpuSnapshot(0, "NVIDIA GeForce RTX 5070", "NVIDIA", 12 << 30, 11 << 30, processes=(runner,))
+    loaded = {"name": "llama:8b", "digest": "x", "size": 4 << 20, "size_vram": 3 << 20, "context_length": 2048}
+    with serving({"/api/version": {"version": "0.33.0"}, "/api/ps": {"models": [loaded]}}) as (address, _):
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{address.port}")
+        (program,) = api.survey(machine=Machine(host, (card,))).programs
+    (model,) = program.loaded
+    assert (model.reported_bytes, model.measured_bytes) == (3 << 20, 700 << 20)
+    assert model.predicted_bytes is not None and model.predicted_process_bytes is not None
+    assert model.predicted_bytes < model.predicted_process_bytes < 700 << 20
 
 
 def test_a_program_that_does_not_answer_costs_little_time(

@@ -13,7 +13,7 @@ import pytest
 from gguf_files import Typed, write_gguf
 from test_gguf_model import metadata_of, tensors_of
 
-from vram_advisor.sources import hub_ranges
+from vram_advisor.sources import hub_answers, hub_ranges
 from vram_advisor.sources.catalog_models import find_model
 from vram_advisor.sources.gguf_reference import Reference, gguf_reference
 from vram_advisor.sources.models import resolve_model
@@ -43,6 +43,16 @@ def whole(data: bytes) -> Remote:
     return Remote(data, len(data))
 
 
+LISTS: dict[str, tuple[bytes, bytes, float]] = {
+    "list-endless": (b"{", b'"a":1,' * 10_000, 0.0),
+    "list-slow": (b"{", b" ", 0.05),
+    "list-deep": (b'{"siblings":' + b"[" * 100_000, b"", 0.0),
+    "list-odd": (b'{"siblings": [1, {"rfilename": 5}, {"rfilename": "\\u001b[31m.gguf"}], "sha": []}', b"", 0.0),
+    "list-page": (b"<html>", b"", 0.0),
+}
+"""How the answer about the files of a repository begins, what follows without end, and after how long [s]."""
+
+
 class Hub(BaseHTTPRequestHandler):
     """Lists the files of a repository and gives parts of them; the owner of a repository says how it misbehaves."""
 
@@ -58,6 +68,8 @@ class Hub(BaseHTTPRequestHandler):
         if path.startswith("/api/"):
             if owner == "busy":
                 return self.answer(503, b"{}")
+            if owner in LISTS:
+                return self.pour(*LISTS[owner])
             siblings = [{"rfilename": name} for name in ("README.md", *self.files)]
             return self.answer(200, json.dumps({"id": "owner/m-GGUF", "sha": COMMIT, "siblings": siblings}).encode())
         if owner == "gated":
@@ -85,6 +97,18 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def pour(self, begin: bytes, piece: bytes, pause: float) -> None:
+        self.send_response(200)
+        self.end_headers()
+        try:
+            self.wfile.write(begin)
+            for _ in range(1000 if piece else 0):
+                self.wfile.write(piece)
+                self.wfile.flush()
+                time.sleep(pause)
+        except OSError:
+            pass
 
     def endless(self) -> None:
         self.send_response(200)
@@ -249,6 +273,27 @@ def test_every_refusal_is_one_sentence(
     with pytest.raises(error, match=sentence) as caught:
         resolve_model(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "sentence"),
+    [
+        ("list-endless/m-GGUF", Missing, "the hub answers with more than 1,048,576 bytes"),
+        ("list-slow/m-GGUF", Missing, "the hub does not finish its answer within"),
+        ("list-deep/m-GGUF", BadInput, "nested too deeply|is not JSON"),
+        ("list-odd/m-GGUF", BadInput, "list-odd/m-GGUF has no GGUF file on the hub"),
+        ("list-page/m-GGUF", BadInput, "the answer of the hub is not JSON"),
+    ],
+)
+def test_a_list_of_files_may_be_anything(
+    hub: type[Hub], name: str, error: type[Exception], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_answers, "MAX_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setattr(hub_answers, "PATIENCE_S", 0.5)
+    start = time.perf_counter()
+    with pytest.raises(error, match=sentence) as caught:
+        resolve_model(name)
+    assert str(caught.value).isprintable() and time.perf_counter() - start < 5
 
 
 def test_what_the_hub_gives_is_distrusted_as_a_file_is(hub: type[Hub], tmp_path: Path) -> None:

@@ -144,6 +144,11 @@ def test_types_that_llama_cpp_gave_up_are_a_note(tmp_path: Path) -> None:
         ({"general.architecture": ""}, BadInput, r"general\.architecture is missing"),
         ({"general.architecture": Typed("u32", 7)}, BadInput, r"general\.architecture is missing"),
         ({"general.type": "adapter"}, BadInput, "holds a LoRA adapter, not a model: name its base model"),
+        (
+            {"general.architecture": "\x1b[31mllama"},
+            BadInput,
+            r"general.architecture is '\\x1b\[31mllama', expected the",
+        ),
         ({"general.architecture": "clip"}, BadInput, "holds the vision or audio tower of a model .* not a model"),
         ({"general.type": "imatrix"}, BadInput, "holds an importance matrix, not a model"),
         ({"llama.block_count": 0}, BadInput, r"llama\.block_count is 0, expected a whole number from 1 to 4,096"),

@@ -5,6 +5,7 @@ type and place of each tensor; then, aligned, the data (format: ggml-org/ggml ``
 in 32 bits where versions 2 and 3 count in 64. A file is written in one byte order throughout, but for its first word.
 """
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ VOCABULARY = "tokenizer."
 OLDER = {b"lmgg": "GGML", b"fmgg": "GGMF", b"tjgg": "GGJT", b"algg": "GGLA"}
 """The first word of what llama.cpp wrote before GGUF."""
 POINTER = b"version https://git-lfs"
+ARCHITECTURE = re.compile(r"[A-Za-z0-9][\w.-]{0,79}", re.ASCII)
+"""A name that can be shown to a person."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

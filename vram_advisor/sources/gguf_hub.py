@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.answers import objects, text
 from vram_advisor.sources.file_head import FileHead
 from vram_advisor.sources.gguf import GgufFile, parse_gguf, read_gguf
 from vram_advisor.sources.gguf_model import gguf_model
 from vram_advisor.sources.gguf_reference import Reference
 from vram_advisor.sources.gguf_split import PART, collect, read_parts, stem_of
 from vram_advisor.sources.hf_cache import cached_gguf
-from vram_advisor.sources.hub import SERVER_ERROR, TIMEOUT_S, endpoint, quiet, refusal, status, unreachable
+from vram_advisor.sources.hub import endpoint, quiet, unreachable
+from vram_advisor.sources.hub_answers import ask_repository
 from vram_advisor.sources.hub_folders import cache_folders
 from vram_advisor.sources.hub_ranges import HubFile
 from vram_advisor.units.errors import BadInput, Missing
@@ -41,8 +43,11 @@ def fetch_gguf(asked: Reference) -> ModelSpec:
     with quiet():
         try:
             commit, names = list_files(asked)
-        except Missing:
-            return from_cache(asked)
+        except Missing as absent:
+            try:
+                return from_cache(asked)
+            except Missing:
+                raise absent from None
         file = choose(asked, names)
         folder, _, name = file.rpartition("/")
         prefix = f"{folder}/" if folder else ""
@@ -65,30 +70,19 @@ def from_cache(asked: Reference) -> ModelSpec:
 
 def list_files(asked: Reference) -> tuple[str, tuple[str, ...]]:
     """The current commit of a repository and its GGUF files that hold a model. Raises BadInput, Missing."""
-    import huggingface_hub as hub
-    from huggingface_hub import errors
-
-    try:
-        api = hub.HfApi(endpoint=endpoint())
-        info = api.model_info(asked.repo, revision=asked.revision, expand=["siblings", "sha"], timeout=TIMEOUT_S)
-    except errors.HFValidationError:
-        raise BadInput(f"{asked.repo[:80]!r} is not a repository name, expected owner/name") from None
-    except errors.HfHubHTTPError as error:
-        if status(error) >= SERVER_ERROR:
-            raise unreachable(asked.repo) from None
-        raise refusal(asked.repo, error) from None
-    except Exception:
-        # the HTTP library and its errors change between versions
-        raise unreachable(asked.repo) from None
-    names = tuple(sorted(item.rfilename for item in info.siblings or () if is_model(item.rfilename)))
+    answer = ask_repository(asked.repo, ("siblings", "sha"), endpoint(), asked.revision)
+    if answer is None:
+        raise unreachable(asked.repo)
+    listed = objects(answer, "siblings")
+    names = tuple(sorted(name for entry in listed if (name := text(entry, "rfilename")) and is_model(name)))
     if not names:
         raise BadInput(f"{asked.repo} has no GGUF file on the hub")
-    return info.sha or "main", names
+    return text(answer, "sha") or "main", names
 
 
 def is_model(name: str) -> bool:
     """Whether a file of a repository holds a model, or the part of one."""
-    return name.lower().endswith(".gguf") and not OTHER_FILES.search(name)
+    return name.lower().endswith(".gguf") and name.isprintable() and not OTHER_FILES.search(name)
 
 
 def choose(asked: Reference, names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from vram_advisor.domain.gguf_file_types import FILE_TYPES, file_type_of_name
 from vram_advisor.domain.local_model import BrokenModel, LocalModel, Store
 from vram_advisor.sources.answers import whole
-from vram_advisor.sources.gguf import peek_gguf, read_gguf
+from vram_advisor.sources.gguf import ARCHITECTURE, peek_gguf, read_gguf
 from vram_advisor.sources.gguf_cursor import Value
 from vram_advisor.sources.gguf_split import PART, part_names, stem_of
 from vram_advisor.sources.json_files import reason
@@ -97,6 +97,10 @@ def look_into(path: Path, store: Store, name: str, file_type: str | None = None)
             return None
         if not isinstance(architecture, str) or not architecture:
             raise BadInput(f"{path}: general.architecture is missing, expected the name of an architecture")
+        if not ARCHITECTURE.fullmatch(architecture):
+            raise BadInput(
+                f"{path}: general.architecture is {architecture[:60]!r}, expected the name of an architecture"
+            )
         file = path.stat()
         return LocalModel(
             name=name,

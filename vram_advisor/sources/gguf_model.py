@@ -10,7 +10,7 @@ from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.gguf_shapes import file_shapes
 from vram_advisor.domain.model import Attention, Block, ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
-from vram_advisor.sources.gguf import GgufFile
+from vram_advisor.sources.gguf import ARCHITECTURE, GgufFile
 from vram_advisor.sources.gguf_configs import configuration
 from vram_advisor.sources.gguf_keys import GgufKeys
 from vram_advisor.sources.gguf_split import read_parts, stem_of
@@ -65,13 +65,17 @@ def refuse_others(file: GgufFile) -> None:
     if file.is_adapter:
         base = file.text("general.base_model.0.name")
         raise BadInput(
-            f"{file.name} holds a LoRA adapter, not a model: name its base model{f', {base[:80]}' if base else ''}"
+            f"{file.name} holds a LoRA adapter, not a model: name its base model{f', {base[:80]!r}' if base else ''}"
         )
     if file.is_projector or kind in OTHER_KINDS:
         what = OTHER_KINDS["mmproj" if file.is_projector else kind]
         raise BadInput(f"{file.name} holds {what}, not a model: give the file of the model")
     if not file.architecture:
         raise BadInput(f"{file.name}: general.architecture is missing, expected the name of an architecture")
+    if not ARCHITECTURE.fullmatch(file.architecture):
+        raise BadInput(
+            f"{file.name}: general.architecture is {file.architecture[:60]!r}, expected the name of an architecture"
+        )
 
 
 def is_predicting(tensor: StoredTensor, keys: GgufKeys) -> bool:

@@ -11,15 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vram_advisor.domain.model import ModelSpec
+from vram_advisor.sources.hub_answers import SERVER_ERROR, TIMEOUT_S, ask_repository
 from vram_advisor.sources.huggingface import CONFIG, MAX_CONFIG_BYTES, parse_config
 from vram_advisor.sources.json_files import read_bytes
 from vram_advisor.sources.safetensors import DTYPE_BITS
 from vram_advisor.units.errors import BadInput, Missing
-
-TIMEOUT_S = 10.0
-"""How long the hub may take to answer [s]."""
-
-SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +60,21 @@ def require_library(repo_id: str) -> None:
 
 
 def ask_hub(repo_id: str) -> HubWeights | None:
-    """What the hub says in one request without retries; None where it is not reached. Raises BadInput."""
-    import huggingface_hub as hub
-    from huggingface_hub import errors
-
-    try:
-        api = hub.HfApi(endpoint=endpoint())
-        info = api.model_info(repo_id, expand=["safetensors"], timeout=TIMEOUT_S).safetensors
-    except errors.HFValidationError:
-        raise BadInput(f"{repo_id[:80]!r} is not a repository name, expected owner/name") from None
-    except errors.HfHubHTTPError as error:
-        if status(error) >= SERVER_ERROR:
-            return None
-        raise refusal(repo_id, error) from None
-    except Exception:
-        # the HTTP library and its errors change between versions; whatever it is, the cache may still answer
+    """What the hub says in one request without retries; None where it is not reached. Raises BadInput, Missing."""
+    answer = ask_repository(repo_id, ("safetensors",), endpoint())
+    if answer is None:
         return None
-    if info is None or not isinstance(info.parameters, dict):
+    said = answer.get("safetensors")
+    info = said if isinstance(said, dict) else {}
+    total, parameters = info.get("total"), info.get("parameters")
+    total = total if type(total) is int and total >= 0 else None
+    if not isinstance(parameters, dict):
         return HubWeights()
-    counts = {dtype: count for dtype, count in info.parameters.items() if isinstance(count, int) and count >= 0}
+    counts = {str(dtype): count for dtype, count in parameters.items() if type(count) is int and count >= 0}
     if any(dtype not in DTYPE_BITS for dtype in counts):
-        return HubWeights(parameters=info.total)
+        return HubWeights(parameters=total)
     totals = sorted(((dtype, count * DTYPE_BITS[dtype] // 8) for dtype, count in counts.items()), key=largest_first)
-    return HubWeights(tuple(totals), info.total)
+    return HubWeights(tuple(totals), total)
 
 
 def download_config(repo_id: str) -> Path:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from vram_advisor.sources.file_head import FIRST_OF_HUB
-from vram_advisor.sources.hub import TIMEOUT_S, endpoint, unreachable
+from vram_advisor.sources.hub import endpoint, unreachable
+from vram_advisor.sources.hub_answers import TIMEOUT_S
 from vram_advisor.units.errors import AdvisorError, BadInput, Missing
 
 PATIENCE_S = 60.0
