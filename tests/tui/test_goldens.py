@@ -70,6 +70,7 @@ STATES = {
     "refused": State(
         keys=(*["down"] * 11, *["right"] * 6), texts=("the sample refuses it", "9.22 GiB")
     ),
+    "palette": State(keys=("ctrl+p",), texts=("answer: export JSON", "gpu: compare several")),
     "ascii": State("no", plain=True, narrow=("3",), texts=("x NO",)),
 }  # fmt: skip
 
