@@ -61,7 +61,7 @@ def calibrate(
     Args:
         protocol: the runs.
         place: where they are made.
-        limits: of each run.
+        limits: of each run, and of all simulations together.
         hear: called with what happens.
         stop: set by another thread; what was measured before is kept.
         nominal: coefficients before.
@@ -92,7 +92,7 @@ def calibrate(
     notes = [*lost(measurements), *disturbed(measurements)]
     if any(can_be_simulated(each) for each in telling) and not (stop is not None and stop.is_set()):
         hear(Progress(event="simulating", runs=len(protocol.runs)))
-        telling, unsimulated = with_simulations(telling, stop=stop)
+        telling, unsimulated = with_simulations(telling, limits.seconds, stop)
         notes += unsimulated
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     calibration, fit = learn(telling, created, __version__, believed=backend_coefficients(protocol.backend, nominal))

@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vram_advisor.calibration.priors import GPUS
-from vram_advisor.calibration.trace import ask_worker
+from vram_advisor.calibration.trace import SECONDS, ask_worker
 from vram_advisor.domain.trial import Measurement, Trial
 from vram_advisor.units.errors import AdvisorError
-
-SECONDS = 300.0
-"""How long the simulations of a calibration may take together [s]."""
 
 
 def can_be_simulated(measurement: Measurement) -> bool:
