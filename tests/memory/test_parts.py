@@ -103,3 +103,10 @@ def test_scales_of_paged_states_stay_on_the_gpu() -> None:
     stacks = [t for t in adapter_tensors(olmoe, 16, frozenset({"gate_proj", "up_proj"}), 4) if "lora_A" in t.label]
     assert [(t.shape, t.count) for t in stacks] == [((64 * 2 * 16, 2048), 16)]
     assert optimizer_bytes(optimizer("paged_adamw_32bit"), tuple(stacks)).state == 0
+
+
+def test_all_linear_reaches_the_stacked_experts_of_kimi_k25() -> None:
+    """60 layers of 384 experts: gate and up are one parameter with twice the rank, down another."""
+    found = adapter_tensors(find_model("kimi-k2.5"), 16, frozenset({"all-linear"}), 4)
+    stacked = [t for t in found if t.shape[0] == 384 * 32 or t.shape[1] == 384 * 32 or 384 * 16 in t.shape]
+    assert sum(t.numel for t in stacked) == 60 * 384 * (32 * (7168 + 2 * 2048) + 16 * (2048 + 7168))

@@ -56,7 +56,7 @@ STACKED: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(("mixtral", "minimax_m2"), ("w1", "w3", "w2")),
     **dict.fromkeys(
         ("deepseek_v2", "deepseek_v3", "deepseek_v32", "dots1", "ernie4_5_moe", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa",
-         "hunyuan_v1_moe", "olmoe", "qwen3_moe", "qwen3_next"),
+         "hunyuan_v1_moe", "kimi_k2", "olmoe", "qwen3_moe", "qwen3_next"),
         ("gate_proj", "up_proj", "down_proj"),
     ),
 }  # fmt: skip
