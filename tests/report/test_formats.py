@@ -165,9 +165,15 @@ def test_the_map_is_made_of_answers() -> None:
     found = api.check("7b", gpu="rtx-5070", workload=asked.workload)
     mapped = fit_map(asked, found)
     assert mapped is not None
-    here = next(c for c in mapped.cells if (c.row, c.column) == (mapped.rows.at, mapped.columns.at))
-    best = shown(found)
-    assert here.minimum_bytes == best.estimate.peak.minimum_bytes.mid and here.outcome == best.verdict.outcome
+    assert len(mapped.cells) == len(mapped.rows.values) * len(mapped.columns.values)
+    for cell in mapped.cells:
+        values = mapped.rows.set(cell.row) | mapped.columns.set(cell.column)
+        quantization = shown(found).plan.quantization
+        there = shown(api.check("7b", gpu="rtx-5070", method="lora", quantization=quantization, **values))
+        assert (cell.minimum_bytes, cell.outcome) == (
+            there.estimate.peak.minimum_bytes.mid,
+            there.verdict.outcome,
+        )
     text = page_of(found, mapped)
     page = Page(text)
     assert {cell.minimum_bytes for cell in mapped.cells} <= {value for value, _ in page.data}
