@@ -206,6 +206,15 @@ def test_what_is_no_call_does_not_end_the_server(server: "subprocess.Popen[bytes
     assert server.wait(60) == 0 and b"Traceback" not in server.stderr.read()
 
 
+def test_the_client_is_heard_while_an_answer_is_made(server: "subprocess.Popen[bytes]") -> None:
+    assert server.stdin and server.stdout
+    asked = {"model": "13b", "method": "full", "gpu": "rtx-5070"}
+    ping = json.dumps({"jsonrpc": "2.0", "id": 8, "method": "ping"}).encode()
+    server.stdin.write(call(7, name="advise", arguments=asked) + b"\n" + ping + b"\n")
+    server.stdin.flush()
+    assert [json.loads(server.stdout.readline())["id"] for _ in range(2)] == [8, 7]
+
+
 def test_a_client_that_does_not_read_any_more_ends_it_quietly(server: "subprocess.Popen[bytes]") -> None:
     assert server.stdin and server.stdout and server.stderr
     server.stdout.close()
