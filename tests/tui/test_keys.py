@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from samples import NONE, ONE, MakeApp
 from screen_text import screen_text, settled
+from textual import events
 from textual.binding import Binding
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from vram_advisor import api
 from vram_advisor.domain.plan import Plan, Workload
@@ -348,6 +350,51 @@ def test_a_model_of_a_store_is_asked_for_by_its_name(sampled: MakeApp, monkeypat
         await pilot.press("m", *"tiny", "enter")
         await settled(pilot)
         assert "--model /models/tiny.gguf" in screen.situation.command()
+
+    drive(sampled("fits"), deed)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("m", "pagedown", "down", "enter", "enter", "enter"),
+        ("g", "tab", "tab", "enter", "enter", "escape", "escape"),
+        ("ctrl+p", "down", "enter", "enter", "escape", "escape"),
+        ("e", "j", "escape", "escape", "escape"),
+        ("c", "enter", "enter", "escape", "escape", "escape"),
+    ],
+)
+def test_keys_that_come_at_once_leave_the_main_screen_in_place(keys: tuple[str, ...], sampled: MakeApp) -> None:
+    async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
+        for key in keys:
+            pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await settled(pilot)
+        assert pilot.app.return_code is None
+        assert pilot.app.screen_stack[1] is screen
+
+    drive(sampled("fits"), deed)
+
+
+def test_the_palette_runs_a_command(sampled: MakeApp) -> None:
+    async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
+        await pilot.press("ctrl+p", *"baseline", "enter")
+        await settled(pilot)
+        assert screen.pinned is not None
+        await pilot.press("ctrl+p", *"theme", "enter")
+        await settled(pilot)
+        await pilot.press(*"okabe", "enter")
+        await settled(pilot)
+        assert pilot.app.theme == "okabe-ito"
+
+    drive(sampled("fits"), deed)
+
+
+def test_a_click_on_a_key_is_that_key(sampled: MakeApp) -> None:
+    async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
+        at = str(screen.query_one("#keys", Static).content).index("p Pin")
+        await pilot.click("#keys", offset=(at, 0))
+        await settled(pilot)
+        assert screen.pinned is not None
 
     drive(sampled("fits"), deed)
 
