@@ -51,6 +51,7 @@ def check(
     calibrated: bool = True,
     trace: bool = False,
     advised: bool = False,
+    offloads: bool = True,
     machine: Machine | None = None,
     **choices: Any,
 ) -> Answer:
@@ -68,6 +69,7 @@ def check(
         calibrated: correct the nominal ones by what was measured on this card, or with this recipe.
         trace: run the real training code on tensors without memory, and answer by what it allocates.
         advised: where it does not fit, or only just, look for what would make it fit.
+        offloads: where a model of llama.cpp does not fit, look for what could stay in system memory.
         machine: what ``detect`` found; None: look now, where no card is named.
         choices: fields of Workload and Plan by name, instead of or on top of the values.
 
@@ -120,7 +122,7 @@ def check(
         *without_effect(workload, plan),
         *(not_llama_cpp(spec, workload, plan) if named_runtime is None else ()),
     ]
-    if plan.runtime in GGUF_RUNTIMES and recommended is None and device is not None:
+    if offloads and plan.runtime in GGUF_RUNTIMES and recommended is None and device is not None:
         said += offloading(spec, workload, options[least], device, named_card=gpu is not None)
     shown = least if recommended is None else recommended
     advices: tuple[Advice, ...] = ()

@@ -66,6 +66,8 @@ def fit_map(asked: Asked, answer: Answer) -> FitMap | None:
             workload=replace(asked.workload, **of_workload),
             plan=replace(plan, **of_plan),
             calibrated=asked.calibrated,
+            # A search for each cell, whose sentences a map does not show.
+            offloads=False,
             machine=asked.machine,
         )
 
