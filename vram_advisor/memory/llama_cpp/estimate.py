@@ -69,7 +69,7 @@ def started(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, de
     return _started(model, kind, options, company_of(plan) if model.draft or model.projector else None)
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=8)
 def _started(model: ModelSpec, kind: str, options: LlamaCppOptions, company: Company | None) -> Started:
     """The same by file type and options: cards that are compared mostly start alike."""
     memory = llama_cpp_memory(model, model.stored_tensors or file_tensors(model, kind), options)
