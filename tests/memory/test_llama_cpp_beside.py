@@ -104,6 +104,13 @@ def test_what_is_no_adapter(lora: str, said: str) -> None:
         asked("llama-3.1-8b", lora=(lora,))
 
 
+@pytest.mark.parametrize(("model", "said"), [("qwen3-4b", "do not fit"), ("falcon-7b", "which falcon-7b has not")])
+def test_an_adapter_of_another_model(tmp_path: Path, model: str, said: str) -> None:
+    path = str(adapter_file(tmp_path / "adapter.gguf"))
+    with pytest.raises(BadInput, match=said):
+        asked(model, lora=(path,))
+
+
 def test_files_that_are_no_adapter(tmp_path: Path) -> None:
     model = write_gguf(
         tmp_path / "model.gguf", {"general.architecture": "llama"}, [("token_embd.weight", (8, 32), "F16")]

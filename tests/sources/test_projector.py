@@ -1,4 +1,4 @@
-"""The vision or audio tower beside a model: named, or found by the store that has both."""
+"""What is beside a model, a vision or audio tower or an adapter: named, or found by the store that has both."""
 
 from pathlib import Path
 
@@ -52,6 +52,21 @@ def test_a_model_of_ollama_has_its_tower(tmp_path: Path, monkeypatch: pytest.Mon
     assert resolve_model("ollama:blind").projector is None
     seeing = resolve_model("ollama:seeing").projector
     assert seeing is not None and seeing.kind == "qwen2.5vl_merger"
+
+
+def test_a_model_of_ollama_has_its_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    store = OllamaStore(tmp_path / "ollama")
+    layers = [store.layer("model", store.gguf(tmp_path))]
+    store.add("registry.ollama.ai/library/plain/latest", layers)
+    weight = next(t for t in resolve_model("ollama:plain").stored_tensors if t.name.endswith("attn_q.weight"))
+    out, inputs = weight.shape
+    pair = [(f"{weight.name}.lora_a", (4, inputs), "F16"), (f"{weight.name}.lora_b", (out, 4), "F16")]
+    file = write_gguf(tmp_path / "adapter.gguf", {"general.architecture": "llama", "general.type": "adapter"}, pair)
+    layers.append(store.layer("adapter", store.blob(file.read_bytes())))
+    store.add("registry.ollama.ai/library/tuned/latest", layers)
+    (adapter,) = resolve_model("ollama:tuned").adapters
+    assert [p.weight for p in adapter.pairs] == [weight.name] and adapter.r == 4
 
 
 def test_a_model_of_lm_studio_has_the_tower_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,16 +5,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from vram_advisor.domain.llama_cpp import LoraAdapter, LoraPair
+from vram_advisor.domain.llama_cpp import LoraAdapter
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan
-from vram_advisor.domain.stored_tensor import StoredTensor
-from vram_advisor.sources.gguf import read_gguf
+from vram_advisor.sources.lora_file import read_adapter
 from vram_advisor.sources.models import resolve_model
 from vram_advisor.sources.projector import read_projector
 from vram_advisor.units.errors import BadInput
 
-DOWN, UP = ".lora_a", ".lora_b"
 ALL_LINEAR = "all-linear"
 STEMS: dict[str, tuple[str, ...]] = {
     "q_proj": ("attn_q",), "k_proj": ("attn_k",), "v_proj": ("attn_v",), "o_proj": ("attn_output",),
@@ -51,17 +49,7 @@ def adapter(name: str, plan: Plan, model: ModelSpec) -> LoraAdapter:
     place = Path(os.path.expanduser(name))
     if not place.is_file():
         raise BadInput(f"--lora {name} is not there: give a GGUF file, or a number for an adapter of that rank.")
-    file = read_gguf(place)
-    if not file.is_adapter:
-        raise BadInput(f"{file.name} holds no LoRA adapter: make one with convert_lora_to_gguf.py.")
-    made = pairs(file.tensors, file.name)
-    known = {tensor.name for tensor in model.stored_tensors}
-    foreign = next((pair.weight for pair in made if known and pair.weight not in known), None)
-    if foreign is not None:
-        raise BadInput(
-            f"{file.name} has matrices for {foreign[:80]}, which {model.id} has not: it is of another model."
-        )
-    return LoraAdapter(r=made[0].a.shape[0], target_modules=(), pairs=made)
+    return read_adapter(place, model)
 
 
 def stems(targets: Iterable[str]) -> tuple[str, ...]:
@@ -72,15 +60,3 @@ def stems(targets: Iterable[str]) -> tuple[str, ...]:
             raise BadInput(f"--target-modules {name}: a GGUF adapter is for one of {', '.join(STEMS)} or {ALL_LINEAR}.")
         found += LINEAR if name == ALL_LINEAR else STEMS.get(name, (name,))
     return tuple(dict.fromkeys(found))
-
-
-def pairs(tensors: Iterable[StoredTensor], where: str) -> tuple[LoraPair, ...]:
-    """Down and up of each weight, in the order of the file. Raises BadInput."""
-    down = {t.name.removesuffix(DOWN): t for t in tensors if t.name.endswith(DOWN)}
-    up = {t.name.removesuffix(UP): t for t in tensors if t.name.endswith(UP)}
-    if not down or down.keys() != up.keys():
-        raise BadInput(f"{where}: matrices named .lora_a and .lora_b should come in pairs")
-    for name, t in down.items():
-        if len(t.shape) < 2 or len(up[name].shape) < 2:
-            raise BadInput(f"{where}: {t.name[:80]} is no matrix")
-    return tuple(LoraPair(name, t, up[name]) for name, t in down.items())

@@ -18,6 +18,7 @@ from vram_advisor.sources.gguf import read_gguf
 from vram_advisor.sources.gguf_listing import look_into, sentence, walk
 from vram_advisor.sources.gguf_model import gguf_model
 from vram_advisor.sources.json_files import read_object
+from vram_advisor.sources.lora_file import read_adapter
 from vram_advisor.sources.projector import read_projector
 from vram_advisor.units.errors import BadInput, Missing
 
@@ -209,6 +210,6 @@ def read_model(name: str, folders: tuple[Path, ...]) -> ModelSpec:
         raise BadInput(f"{manifest.name} has no GGUF weights in the store of Ollama: it runs with {what}")
     files = tuple(read_gguf(path) for path in manifest.models)
     model = gguf_model(files, f"ollama:{manifest.name}", f"Ollama: {manifest.name}, {manifest.models[0]}")
-    if not manifest.projectors:
-        return model
-    return replace(model, projector=read_projector(manifest.projectors[0]))
+    if manifest.projectors:
+        model = replace(model, projector=read_projector(manifest.projectors[0]))
+    return replace(model, adapters=tuple(read_adapter(path, model) for path in manifest.adapters))
