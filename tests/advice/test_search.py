@@ -3,13 +3,14 @@
 import random
 from dataclasses import replace
 from itertools import product
+from math import log2
 
 import pytest
 
 from vram_advisor.advice import search as searching
 from vram_advisor.advice.advise import Desk, advise
 from vram_advisor.advice.levers import Setting, all_moves
-from vram_advisor.advice.search import Moves, compatible, pace, quality_of, search, tier_of
+from vram_advisor.advice.search import Moves, Tried, compatible, pace, quality_of, search, tier_of
 from vram_advisor.domain.advice import TIERS, Move
 from vram_advisor.domain.coefficients import NOMINAL
 from vram_advisor.domain.plan import Plan, Workload
@@ -58,6 +59,14 @@ def cuts(moves: Moves) -> bool:
     return any(move.lever == "length" for move in moves)
 
 
+def doublings(desk: Desk, tried: Tried) -> int:
+    """How often the time is doubled."""
+    before = desk.attempt(())
+    assert before is not None
+    times = tried.time / before.time
+    return int(log2(times)) if times > 1 else 0
+
+
 def exhaustive(desk: Desk, levers: list[tuple[Move, ...]], key: str) -> tuple[float, ...] | None:
     """The cost of the best set that fits, by trying every one."""
     best = None
@@ -67,10 +76,11 @@ def exhaustive(desk: Desk, levers: list[tuple[Move, ...]], key: str) -> tuple[fl
         if tried is None or tried.probability < 0.95:
             continue
         tier, quality = TIERS.index(tier_of(moves)), quality_of(moves)
+        doubled = doublings(desk, tried)
         costs = {
-            "smallest change": (tier, len(moves), quality, tried.time),
+            "smallest change": (tier + 2 * doubled, len(moves), quality, tried.time),
             "fastest": (tier > 1, cuts(moves), pace(tried.time), quality, len(moves), tried.time),
-            "best quality": (quality, tier, pace(tried.time), len(moves), tried.time),
+            "best quality": (quality + 3 * doubled, tier, pace(tried.time), len(moves), tried.time),
         }
         if best is None or costs[key] < best:
             best = costs[key]
@@ -100,8 +110,9 @@ def test_the_search_is_as_good_as_trying_everything(whole: bool, monkeypatch: py
                 assert found is None and best is None
                 continue
             tier, quality = TIERS.index(tier_of(found.moves)), quality_of(found.moves)
+            doubled = doublings(desk, found.tried)
             cost = {
-                "smallest change": (tier, len(found.moves), quality, found.tried.time),
+                "smallest change": (tier + 2 * doubled, len(found.moves), quality, found.tried.time),
                 "fastest": (
                     tier > 1,
                     cuts(found.moves),
@@ -110,7 +121,13 @@ def test_the_search_is_as_good_as_trying_everything(whole: bool, monkeypatch: py
                     len(found.moves),
                     found.tried.time,
                 ),
-                "best quality": (quality, tier, pace(found.tried.time), len(found.moves), found.tried.time),
+                "best quality": (
+                    quality + 3 * doubled,
+                    tier,
+                    pace(found.tried.time),
+                    len(found.moves),
+                    found.tried.time,
+                ),
             }[reason]
             if cost != pytest.approx(best):
                 worse.append((reason, cost, best))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from math import inf, log, prod
+from math import floor, inf, log, log2, prod
 
 from vram_advisor.advice.verdict import FITS
 from vram_advisor.domain.advice import TIERS, Move, Tier
@@ -23,6 +23,12 @@ AT_ONCE = 3
 TRUST = 0.6
 """Part of what a set is short by the savings of its single moves that may still come from moves that help each other."""
 
+EXACT = 2
+"""Moves up to which times are computed in a large space, and not multiplied."""
+LONG = 5
+"""Moves from which a lever is searched by halves."""
+TIERS_OF_TWICE, QUALITY_OF_TWICE = 2, 3.0
+"""What twice the time counts as: two tiers, as much as half of a model."""
 LENGTHS = ("sequence_length", "context_length")
 """Fields whose change is another job rather than another way to do it."""
 
@@ -83,6 +89,16 @@ def shortens(moves: Moves) -> bool:
     return any(change.field in LENGTHS for move in moves for change in move.changes)
 
 
+def values_of(moves: Sequence[Move]) -> tuple[float, ...] | None:
+    """The value of a lever as it is and by its moves, None where these are no numbers; of one that has none as it is the
+    one that the steps of its moves say."""
+    found = [move.changes[0].after for move in moves]
+    if not all(isinstance(value, int) for value in found):
+        return None
+    before = moves[0].changes[0].before
+    return (float(before) if isinstance(before, int) else 2.0 * found[0] - found[1], *map(float, found))
+
+
 def compatible(moves: Moves) -> bool:
     """Whether no two moves change the same field."""
     fields = [change.field for move in moves for change in move.changes]
@@ -121,18 +137,23 @@ class _Walk:
     def __init__(
         self, levers: Sequence[Sequence[Move]], attempt: Try, room: float, probability: float, seconds: Time | None
     ) -> None:
-        self.levers = [moves for moves in levers if moves]
         self.attempt, self.room, self.probability, self.seconds = attempt, room, probability, seconds
         self.asked: dict[Moves, Tried | None] = {}
+        self.times: dict[Moves, float] = {}
+        self.levers = [moves for moves in levers if moves]
         self.lever = {move: i for i, moves in enumerate(self.levers) for move in moves}
-        self.base = self.look(())
         self.whole = prod(len(moves) + 1 for moves in self.levers) <= WHOLE
         self.sets = [moves for moves in self._sets() if compatible(moves)]
-        # What single moves save and cost stands for what they do together.
-        for moves in self.levers:
-            for move in moves:
-                self.look((move,))
-        self.strongest = [min(moves, key=self.alone) for moves in self.levers]
+        self.long = {i for i, moves in enumerate(self.levers) if len(moves) >= LONG and moves[0].tier != TIERS[-1]}
+        self.strongest = [
+            moves[-1] if i in self.long else min(moves, key=self.alone) for i, moves in enumerate(self.levers)
+        ]
+        self.least: dict[tuple[Moves, int, Moves], int] = {}
+
+    @property
+    def base(self) -> Tried | None:
+        """The plan as asked."""
+        return self.look(())
 
     @property
     def tried(self) -> dict[Moves, Tried]:
@@ -141,7 +162,7 @@ class _Walk:
 
     def alone(self, move: Move) -> float:
         """Need with one move [B]."""
-        tried = self.asked.get((move,))
+        tried = self.look((move,))
         return max(tried.phases) if tried is not None else inf
 
     def look(self, moves: Moves) -> Tried | None:
@@ -162,19 +183,30 @@ class _Walk:
 
     def time(self, moves: Moves) -> float:
         """Relative time: estimated where it is known, else the product of what single moves cost."""
-        if moves in self.asked or (self.whole and self.seconds is None):
+        if moves in self.asked or (self.seconds is None and (self.whole or len(moves) < 2)):
             tried = self.look(moves)
             return float(f"{tried.time:.9g}") if tried else inf
-        if self.whole and self.seconds is not None:
-            return float(f"{self.seconds(moves):.9g}")
+        if self.seconds is not None and (self.whole or len(moves) <= EXACT):
+            if moves not in self.times:
+                self.times[moves] = float(f"{self.seconds(moves):.9g}")
+            return self.times[moves]
         base = self.base.time if self.base else 1.0
-        factors = [single.time / base for move in moves if (single := self.asked.get((move,)))]
+        factors = [self.time((move,)) / base for move in moves]
         # Rounded, so that products taken in another order are the same.
         return float(f"{base * prod(factors):.9g}")
 
+    def toll(self, moves: Moves) -> int:
+        """How often a set doubles the time."""
+        times = self.time(moves) / (self.base.time if self.base else 1.0)
+        return floor(log2(times)) if 1 < times < inf else 0
+
     def smallness(self, moves: Moves) -> tuple[float, ...]:
-        """Order of the smallest change: near tiers first, few moves, then what they cost."""
-        return (TIERS.index(tier_of(moves)), len(moves), quality_of(moves), log(max(self.time(moves), 1e-12)))
+        """Order of the smallest change: near tiers first, few moves, then what they cost.
+
+        A change that doubles the time is no nearer than one of another tier beyond the next.
+        """
+        tier = TIERS.index(tier_of(moves)) + TIERS_OF_TWICE * self.toll(moves)
+        return (tier, len(moves), quality_of(moves), log(max(self.time(moves), 1e-12)))
 
     def slowness(self, moves: Moves) -> tuple[float, ...]:
         """Order of speed, within the same model: to read less of each sample is not to be faster."""
@@ -182,14 +214,20 @@ class _Walk:
         return (other, shortens(moves), pace(time), quality_of(moves), len(moves), time)
 
     def loss(self, moves: Moves) -> tuple[float, ...]:
-        """Order of what is left of the result."""
+        """Order of what is left of the result, where the time is not a multiple."""
         time = self.time(moves)
-        return (quality_of(moves), TIERS.index(tier_of(moves)), pace(time), len(moves), time)
+        return (
+            quality_of(moves) + QUALITY_OF_TWICE * self.toll(moves),
+            TIERS.index(tier_of(moves)),
+            pace(time),
+            len(moves),
+            time,
+        )
 
     def best(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
         """The first set that fits, in the order of a key."""
         for moves in sorted(self.sets, key=key):
-            if self.hopeless(moves) or self.lost(moves) or self.beyond(moves):
+            if self.hopeless(moves) or self.lost(moves) or self.beyond(moves) or self.gentler(moves):
                 continue
             tried = self.look(moves)
             if tried is not None and tried.probability >= self.probability:
@@ -200,7 +238,9 @@ class _Walk:
         """Whether single savings say clearly that the set cannot fit."""
         if self.whole or len(moves) < 2 or moves in self.asked or self.base is None:
             return False
-        singles = [self.asked.get((move,)) for move in moves]
+        if any(self.lever[move] in self.long for move in moves):
+            return False
+        singles = [self.look((move,)) for move in moves]
         if any(single is None for single in singles):
             return True
         left = list(self.base.phases)
@@ -230,6 +270,33 @@ class _Walk:
             return False
         tried = self.look(strongest)
         return tried is not None and tried.probability < self.probability
+
+    def gentler(self, moves: Moves) -> bool:
+        """Whether a move of a lever with many is gentler than those that come near to fitting, all else as it is."""
+        for place, move in enumerate(moves):
+            lever = self.lever[move]
+            if lever in self.long:
+                key = (moves[:place], lever, moves[place + 1 :])
+                if key not in self.least:
+                    self.least[key] = self.first_near(*key)
+                if self.levers[lever].index(move) < self.least[key]:
+                    return True
+        return False
+
+    def first_near(self, before: Moves, lever: int, behind: Moves) -> int:
+        """Place of the first move of a lever that may fit beside others: memory is taken as linear in its value."""
+        moves = self.levers[lever]
+        without, most = self.look((*before, *behind)), self.look((*before, moves[-1], *behind))
+        if most is None or most.probability < self.probability:
+            return len(moves)
+        values = values_of(moves)
+        if without is None or values is None:
+            return 0
+        need, least = max(without.phases), max(most.phases)
+        if need <= self.room or least >= need:
+            return 0
+        enough = values[0] + (values[-1] - values[0]) * (need - self.room) / (need - least)
+        return sum(abs(value - values[0]) < abs(enough - values[0]) for value in values[2:])
 
     def gather(self, key: Callable[[Moves], tuple[float, ...]]) -> Moves | None:
         """More moves than ``AT_ONCE``, of the nearest tier in which so many fit; sequences are cut last in theirs."""
