@@ -29,10 +29,10 @@ def values(found: tuple[Move, ...], field: str) -> list[Any]:
     return [change.after for move in found for change in move.changes if change.field == field]
 
 
-def test_layers_leave_the_card_in_tenths() -> None:
+def test_layers_leave_the_card_in_sixths() -> None:
     layers = values(moves()["layers"], "n_gpu_layers")
-    assert layers[0] == 65 - 7 and layers[-1] == 0 and layers == sorted(layers, reverse=True)
-    assert values(moves(n_gpu_layers=20)["layers"], "n_gpu_layers") == [19, 13, 6, 0]
+    assert layers[0] == 65 - 11 and layers[-1] == 0 and layers == sorted(layers, reverse=True)
+    assert values(moves(n_gpu_layers=20)["layers"], "n_gpu_layers") == [10, 0]
 
 
 def test_experts_are_offered_where_a_model_and_a_program_have_them() -> None:
@@ -60,11 +60,11 @@ def test_other_programs_have_none_of_them(runtime: str) -> None:
 @pytest.mark.parametrize(
     ("runtime", "words"),
     [
-        ("llama.cpp", {"layers": "58 of 65 layers on the card", "cache": "KV cache in 8 bits"}),
+        ("llama.cpp", {"layers": "54 of 65 layers on the card", "cache": "KV cache in 8 bits"}),
         (
             "ollama",
             {
-                "layers": "58 of 65 layers on the card (num_gpu 58)",
+                "layers": "54 of 65 layers on the card (num_gpu 54)",
                 "cache": "KV cache in 8 bits (OLLAMA_KV_CACHE_TYPE=q8_0)",
                 "context": "a context of 16,384 tokens (num_ctx 16384)",
             },
@@ -72,7 +72,7 @@ def test_other_programs_have_none_of_them(runtime: str) -> None:
         (
             "lm-studio",
             {
-                "layers": "58 of 65 layers on the card (GPU offload of 58 layers, gpu.ratio)",
+                "layers": "54 of 65 layers on the card (GPU offload of 54 layers, gpu.ratio)",
                 "cache": "KV cache in 8 bits (llamaKCacheQuantizationType q8_0, llamaVCacheQuantizationType q8_0)",
                 "context": "a context of 16,384 tokens (contextLength 16384)",
             },
@@ -117,3 +117,30 @@ def test_fewer_layers_on_the_card_are_slower() -> None:
     ]
     assert times == sorted(times) and times[-1] > 4 * times[0]
     assert times[0] == pace.seconds(model, workload, Plan(runtime="llama.cpp", quantization="q4_k_m"))
+
+
+@pytest.mark.parametrize(
+    ("model", "choices"),
+    [
+        ("qwen3-32b", {"n_gpu_layers": 20}),
+        ("qwen3-30b-a3b", {"n_cpu_moe": 20}),
+        ("gpt-oss-20b", {"n_gpu_layers": 10, "n_cpu_moe": 5}),
+        ("gemma-3-12b", {"n_gpu_layers": 0}),
+    ],
+)
+def test_what_leaves_the_card_is_priced_by_the_bytes_that_the_estimate_has_there(
+    model: str, choices: dict[str, Any]
+) -> None:
+    from vram_advisor.advice.pace import _away
+    from vram_advisor.domain.recipe import recipe
+    from vram_advisor.memory.llama_cpp.estimate import memory_of
+    from vram_advisor.memory.usable import device_from_spec
+    from vram_advisor.sources.catalog_gpus import find_gpu
+
+    device = device_from_spec(find_gpu(CARD), 1, "linux")
+    plan = Plan(runtime="llama.cpp", quantization="q4_k_m", **choices)
+    workload = Workload(method="inference", context_length=8192)
+    layers, experts, cache = _away(find_model(model), workload, plan, device)
+    memory = memory_of(find_model(model), workload, plan, recipe(plan.recipe), device)
+    assert layers + experts == memory.offloaded_bytes
+    assert cache == memory.host.cache / (memory.host.cache + sum(b.cache for b in memory.gpus))

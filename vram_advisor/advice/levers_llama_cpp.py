@@ -16,8 +16,8 @@ from vram_advisor.domain.serving import GGUF_RUNTIMES, gguf_serving
 if TYPE_CHECKING:
     from vram_advisor.advice.levers import Setting, Step
 
-PARTS = 10
-"""Steps from all layers on the card to none."""
+PARTS = 6
+"""Steps from all layers on the card to none: each is an estimate of a whole graph. ``advice.offload`` is exact to the layer."""
 WITH_EXPERTS_APART = ("llama.cpp",)
 """Programs that can be told to leave the experts of some layers in system memory."""
 
@@ -99,6 +99,6 @@ def layers_on_card(s: Setting) -> Iterator[Step]:
 
 
 def steps(now: int, every: int) -> list[int]:
-    """Tenths of a number, those above the present one."""
-    tenths = dict.fromkeys(-(-every * part // PARTS) for part in range(1, PARTS + 1))
-    return [count for count in tenths if count > now]
+    """Parts of a number, those above the present one."""
+    parts = dict.fromkeys(-(-every * part // PARTS) for part in range(1, PARTS + 1))
+    return [count for count in parts if count > now]

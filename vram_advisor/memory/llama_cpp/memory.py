@@ -80,11 +80,6 @@ class LlamaCppMemory:
         inputs = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
         return sum(p.nbytes for p in self.weights if p.place == HOST and not p.name.startswith(inputs))
 
-    @property
-    def offloaded_experts_bytes(self) -> int:
-        """Of these, stacked experts, of which a token reads few [B]."""
-        return sum(p.nbytes for p in self.weights if p.place == HOST and "_exps." in p.name)
-
 
 def uses_flash_attention(model: ModelSpec, options: LlamaCppOptions, places: Layout) -> bool:
     """What ``--flash-attn`` comes to.
