@@ -71,7 +71,7 @@ def test_removing_forgets(command: Command) -> None:
     done = command("calibrations", "remove", ONE.id)
     assert done.code == 0 and done.out == "" and f"{ONE.id} is removed" in done.err
     assert [each.id for each in api.list_calibrations().calibrations] == [TWO.id]
-    assert json.loads(command("calibrations", "remove", "2026-11-22", "--json").out) ["removed"] == [TWO.id]
+    assert json.loads(command("calibrations", "remove", "2026-11-22", "--json").out)["removed"] == [TWO.id]
     assert api.list_calibrations().calibrations == ()
 
 

@@ -75,7 +75,11 @@ def _steps(answer: FittingModels, width: int) -> Iterator[Line]:
         for step in answer.steps
         if step.largest is not None or step.next is not None
     ]
-    columns = (Column("stored as"), Column("largest that fits", flexible=True), Column("the next larger", flexible=True))
+    columns = (
+        Column("stored as"),
+        Column("largest that fits", flexible=True),
+        Column("the next larger", flexible=True),
+    )
     yield BLANK
     yield from table(columns, rows, min(width, WIDEST))
 
