@@ -7,6 +7,7 @@ the same amounts, so they cannot drift apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import mul
 from typing import Any
 
 SYMBOLS = ("one", "s", "T", "T128", "Q", "ss", "C", "X", "T64")
@@ -55,11 +56,7 @@ def times(a: Size, n: int) -> Size:
 
 def evaluate(a: Size, values: tuple[Any, ...]) -> Any:
     """Bytes of a size for the values of the symbols, numbers or arrays [B]."""
-    total: Any = 0
-    for coefficient, value in zip(a, values, strict=True):
-        if coefficient:
-            total = total + coefficient * value
-    return total
+    return sum(map(mul, a, values))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,9 +22,9 @@ from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import BadInput, NotModelled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Setup:
-    """A training run with every choice made."""
+    """A training run with every choice made; ``set_up`` gives the same one for the same choices."""
 
     workload: Workload
     plan: Plan

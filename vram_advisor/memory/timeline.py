@@ -85,6 +85,12 @@ def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool =
     return key if n is key.numerics and head is key.head else replace(key, numerics=n, head=head)
 
 
+@lru_cache(maxsize=1024)
+def step_of(setup: Setup, dequantize: bool, one_sequence: bool, windowed: bool) -> Step:
+    """The step of a run in one of its variants; found by the run itself, since its choices are many to compare."""
+    return compile_step(variant(setup.key, dequantize, one_sequence, windowed))
+
+
 def worst(
     step: Step, phase: str, values: tuple[Any, ...], ppm: int = 0, shared_growing: int = 0
 ) -> tuple[int, Candidate]:
@@ -124,7 +130,7 @@ def estimate_training(
     setup = set_up(model, without_size(workload), plan, recipe)
     b, s = sequences(workload, workload.micro_batch_size), positions(model, workload.sequence_length)
     size = window(model)
-    step = compile_step(variant(setup.key, b * s > FUSED_ROWS, b == 1, size is not None and s > size))
+    step = step_of(setup, b * s > FUSED_ROWS, b == 1, size is not None and s > size)
     values = symbols(model, setup.key.head.loss, b, s)
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
     shared = sum(a.nbytes(values) for a in step.shared)
