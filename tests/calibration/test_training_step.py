@@ -130,7 +130,7 @@ def test_middle_layers_count_only_above_both_ends() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"plan": Plan(recipe="unsloth")}, "transformers-peft, transformers-peft-kbit, trl, peft-loop"),
+        ({"plan": Plan(recipe="unsloth")}, "transformers-peft, transformers-peft-16bit, transformers-peft-kbit, trl"),
         ({"workload": replace(LORA, objective="dpo")}, "--objective dpo does not run here"),
         ({"plan": Plan(gradient_checkpointing="offload")}, "use none or full"),
         ({"plan": Plan(optimizer="muon")}, "--optimizer muon does not run here"),

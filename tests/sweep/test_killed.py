@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -50,14 +51,15 @@ def test_killed_ten_times_and_resumed_it_writes_the_same_file(folder: Path) -> N
     said, complaint = whole.communicate(timeout=300)
     assert whole.returncode == 0, complaint
     rows, lasted = json.loads(said)["rows"], time.monotonic() - began
-    moments = random.Random(20)
+    moments, workers = random.Random(20), list[psutil.Process]()
     for _ in range(10):
         running = start(folder, "rows.parquet")
         began = time.monotonic()
         moment = moments.uniform(0.1, 0.9) * lasted
         while time.monotonic() - began < moment and running.poll() is None:
             time.sleep(0.02)
-        workers = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
+        with suppress(psutil.NoSuchProcess):
+            workers = psutil.Process(running.pid).children(recursive=True)
         running.kill()
         running.communicate(timeout=60)
         # Processes that estimate end with the one that started them.
