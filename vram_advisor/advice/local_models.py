@@ -8,6 +8,7 @@ from dataclasses import replace
 from vram_advisor.advice.longest import lacking, longest_length
 from vram_advisor.advice.options import plans
 from vram_advisor.advice.reach import GRAIN
+from vram_advisor.advice.shared_needs import FileNeeds, SharedNeeds
 from vram_advisor.advice.verdict import judge
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Estimate, Interval, Peak
@@ -17,6 +18,7 @@ from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.need import Need, Needs
 from vram_advisor.domain.plan import Plan, Runtime, Workload
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.units.errors import AdvisorError
@@ -39,7 +41,7 @@ def local_fit(local: LocalModel, needs: LocalNeeds, context_length: int) -> Loca
     """One model beside the card."""
     device = needs.device
     try:
-        found = needs.at(min(context_length, needs.most))
+        found = needs.at(min(context_length, needs.most), estimated=True)
         longest = None
         if device is not None:
             card = device
@@ -65,11 +67,12 @@ class LocalNeeds:
         local: LocalModel,
         read: Callable[[], ModelSpec],
         known: Needs | None,
-        device: Device | None,
+        shared: SharedNeeds,
         coefficients: Coefficients,
     ) -> None:
-        self.local, self.read, self.device, self.coefficients = local, read, device, coefficients
+        self.local, self.read, self.shared, self.coefficients = local, read, shared, coefficients
         self.run: tuple[ModelSpec, Plan] | None = None
+        self.file: FileNeeds | None = None
         self.needs = known or self.unknown()
 
     def unknown(self) -> Needs:
@@ -83,6 +86,11 @@ class LocalNeeds:
         return spec, plan_of(self.local, spec, self.device)
 
     @property
+    def device(self) -> Device | None:
+        """The card that it is compared with."""
+        return self.shared.device
+
+    @property
     def parameters(self) -> int:
         """Of the model."""
         return self.needs.parameters
@@ -92,17 +100,28 @@ class LocalNeeds:
         """The longest context that is asked about [tokens]."""
         return self.needs.most
 
-    def at(self, context_length: int) -> Need:
-        """The minimum to run at a context. Raises BadInput, NotModelled."""
-        known = self.needs.at(context_length)
-        if known is not None:
-            return known
-        spec, plan = self.run = self.run or self.opened()
-        workload = Workload(context_length=context_length)
-        found = estimate(spec, workload, plan, recipe(plan.recipe), self.device, self.coefficients).estimate
-        need = Need(context_length, found.minimum_mean, found.minimum_sd)
+    def at(self, context_length: int, estimated: bool = False) -> Need:
+        """The minimum to run at a context. Raises BadInput, NotModelled.
+
+        Args:
+            estimated: of this very context where no earlier run knows it, not from the line through others.
+        """
+        need = self.needs.at(context_length)
+        if need is None:
+            spec, plan = self.run = self.run or self.opened()
+            need = self.found(spec, plan, context_length, estimated)
+        # A next run asks for the same contexts: what it is told is the same.
         self.needs = self.needs.with_point(need)
         return need
+
+    def found(self, spec: ModelSpec, plan: Plan, context_length: int, estimated: bool) -> Need:
+        """What is not kept: shared with files of the same shape, else by an estimate."""
+        if plan.runtime in GGUF_RUNTIMES:
+            self.file = self.file or FileNeeds(spec, plan, self.shared)
+            return self.file.at(context_length, estimated)
+        workload = Workload(context_length=context_length)
+        found = estimate(spec, workload, plan, recipe(plan.recipe), self.device, self.coefficients).estimate
+        return Need(context_length, found.minimum_mean, found.minimum_sd)
 
 
 def bare(need: Need) -> Estimate:

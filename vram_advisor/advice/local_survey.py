@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vram_advisor.advice.local_models import RUNTIMES, LocalNeeds, local_fit, predicted
+from vram_advisor.advice.shared_needs import SharedNeeds
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.local_model import LoadedModel, LocalAnswer, LocalFit, LocalModel, RunningProgram
@@ -45,12 +46,12 @@ def survey(
     """
     programs = running_programs()
     listed = list_local_models()
-    kept = kept_needs()
+    kept, shared = kept_needs(), SharedNeeds(device)
     fits = []
     wanted = [model for model in listed.models if _is_meant(model, words)]
     for number, model in enumerate(wanted, 1):
         tell(f"model {number} of {len(wanted)}: {model.name}")
-        fits.append(_fit(model, context_length, device, coefficients, kept))
+        fits.append(_fit(model, context_length, shared, coefficients, kept))
     kept.save()
     return LocalAnswer(
         device=device,
@@ -67,13 +68,13 @@ def _is_meant(model: LocalModel, words: Sequence[str]) -> bool:
 
 
 def _fit(
-    model: LocalModel, context_length: int, device: Device | None, coefficients: Coefficients, kept: KeptNeeds
+    model: LocalModel, context_length: int, shared: SharedNeeds, coefficients: Coefficients, kept: KeptNeeds
 ) -> LocalFit:
     if model.store == "lm-studio" and model.format != "gguf":
         return LocalFit(model=model, refused="LM Studio runs it with MLX, whose memory is not modelled.")
-    key = _key(model, device, coefficients, kept)
+    key = _key(model, shared.device, coefficients, kept)
     try:
-        needs = LocalNeeds(model, lambda: _read(model), kept.get(key), device, coefficients)
+        needs = LocalNeeds(model, lambda: _read(model), kept.get(key), shared, coefficients)
     except AdvisorError as error:
         return LocalFit(model=model, refused=str(error))
     fit = local_fit(model, needs, context_length)

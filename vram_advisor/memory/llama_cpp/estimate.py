@@ -97,11 +97,9 @@ def estimate_llama_cpp(
     """
     made = started(model, workload, plan, recipe, device)
     memory, fullest, own = made.memory, made.fullest, made.own
-    context, context_sd = context_bytes(device)
-    pool, pool_sd = pool_bytes(model, memory.sizes.n_tokens)
-    spread = math.hypot(OTHER_BUILDS * fullest.compute, made.beside.sd(fullest.place))
-    outside_sd = math.hypot(context_sd, pool_sd, spread)
-    process = own + context + pool
+    spread = spread_of(made)
+    outside, outside_sd = outside_of(made, model, device)
+    process = own + outside
     peak = Peak(
         "prefill",
         interval(own, spread),
@@ -125,6 +123,18 @@ def estimate_llama_cpp(
             *tower(model),
         ),
     )
+
+
+def spread_of(made: Started) -> float:
+    """Standard deviation of what llama.cpp counts as its own [B]."""
+    return math.hypot(OTHER_BUILDS * made.fullest.compute, made.beside.sd(made.fullest.place))
+
+
+def outside_of(made: Started, model: ModelSpec, device: Device | None) -> tuple[float, float]:
+    """What the process holds beside that: mean, and standard deviation of the whole [B]."""
+    context, context_sd = context_bytes(device)
+    pool, pool_sd = pool_bytes(model, made.memory.sizes.n_tokens)
+    return context + pool, math.hypot(context_sd, pool_sd, spread_of(made))
 
 
 def components(memory: LlamaCppMemory, held: Beside, place: int) -> list[Component]:
