@@ -4,7 +4,7 @@
 
 The files are written to a store of Ollama and a folder of LM Studio in a temporary home: real headers of four families,
 each file with a vocabulary of its own, the weights a hole (800 MiB of headers in all). Every run is a process of its
-own, with byte code compiled beforehand: the first one finds nothing that an earlier run has kept, the next ones do.
+own, with byte code compiled beforehand: a first run finds nothing that an earlier one has kept, the next ones do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -42,6 +43,8 @@ FAMILIES = {
 """Tokens and merges of each; a vocabulary of SentencePiece has scores instead of merges."""
 TYPES = ("q2_k", "q3_k_m", "q4_0", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", "q8_0", "f16")
 FILES = 100
+CONFIG = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 1}
+"""Of the configuration that Ollama stores beside each model, which states the file type."""
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
@@ -58,15 +61,24 @@ def main() -> int:
         # Byte code as pip leaves it, and a look at a home without models, so that the first run is not the compiler's.
         environment["PYTHONPYCACHEPREFIX"] = str(home / "pycache")
         run({**environment, "HOME": str(home / "nobody")})
-        first = run(environment)
+        firsts = []
+        for _ in range(rounds):
+            shutil.rmtree(home / ".cache", ignore_errors=True)
+            firsts.append(run(environment))
         next_ones = [run(environment) for _ in range(rounds)]
+    first, first_processor = (statistics.median(each[i] for each in firsts) for i in (0, 1))
     wall, processor = (statistics.median(each[i] for each in next_ones) for i in (0, 1))
-    print(f"{first[2]} models, headers of {headers / 2**20:,.0f} MiB")
-    print(f"first run  wall {first[0]:.2f} s  processor {first[1]:.2f} s")
+    judged_models = min(each[2] for each in (*firsts, *next_ones))
+    print(f"{judged_models} models, headers of {headers / 2**20:,.0f} MiB")
+    print(f"first run  wall {first:.2f} s  processor {first_processor:.2f} s, median of {rounds}")
     print(f"next runs  wall {wall:.2f} s  processor {processor:.2f} s, median of {rounds}")
-    kept = wall <= LIMIT_S and first[2] == FILES
-    print(f"limit {LIMIT_S:.0f} s for the next runs: {'kept' if kept else 'missed'}")
-    return 0 if kept else 1
+    print(f"limit {LIMIT_S:.0f} s: first run {judged(first)}, next runs {judged(wall)}")
+    return 0 if max(first, wall) <= LIMIT_S and judged_models == FILES else 1
+
+
+def judged(wall: float) -> str:
+    """Whether a time [s] is within the limit."""
+    return "kept" if wall <= LIMIT_S else "missed"
 
 
 def run(environment: dict[str, str]) -> tuple[float, float, int]:
@@ -98,7 +110,11 @@ def write_stores(home: Path) -> int:
             path = blobs / f"sha256-{digest}"
             layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}", "size": 1}
             (manifests / name).mkdir(parents=True)
-            (manifests / name / "latest").write_text(json.dumps({"schemaVersion": 2, "layers": [layer]}))
+            config = json.dumps({"model_format": "gguf", "file_type": kind.upper()}).encode()
+            stated = hashlib.sha256(config).hexdigest()
+            (blobs / f"sha256-{stated}").write_bytes(config)
+            manifest = {"schemaVersion": 2, "config": {**CONFIG, "digest": f"sha256:{stated}"}, "layers": [layer]}
+            (manifests / name / "latest").write_text(json.dumps(manifest))
         total += write_file(path, family, kind, number)
     return total
 
