@@ -182,11 +182,7 @@ def pairs(cursor: Cursor, count: int) -> Iterator[tuple[str, Value]]:
 
 def tensor_info(cursor: Cursor) -> tuple[StoredTensor, int]:
     """One tensor and where it begins in the data. Raises BadInput."""
-    name = cursor.name(MAX_NAME_BYTES, "tensor")
-    dimensions = cursor.word()
-    if dimensions > MAX_DIMENSIONS:
-        raise BadInput(f"{titled(cursor, name)} has {dimensions:,} dimensions, expected at most {MAX_DIMENSIONS}")
-    *shape, number, offset = cursor.numbers(cursor.shapes[dimensions])
+    name, (*shape, number, offset) = cursor.tensor(MAX_NAME_BYTES) or tensor_by_parts(cursor)
     kind = GGML_TYPES_BY_ID.get(number)
     if kind is None:
         raise BadInput(f"{titled(cursor, name)} has the type {number:,}, which is none of llama.cpp's")
@@ -197,6 +193,15 @@ def tensor_info(cursor: Cursor) -> tuple[StoredTensor, int]:
         )
     nbytes = kind.row_bytes(row) * prod(shape[1:])
     return StoredTensor(name, kind.name, tuple(shape[::-1]), nbytes), offset
+
+
+def tensor_by_parts(cursor: Cursor) -> tuple[str, tuple[int, ...]]:
+    """Name, and shape, type and place of a tensor. Raises BadInput."""
+    name = cursor.name(MAX_NAME_BYTES, "tensor")
+    dimensions = cursor.word()
+    if dimensions > MAX_DIMENSIONS:
+        raise BadInput(f"{titled(cursor, name)} has {dimensions:,} dimensions, expected at most {MAX_DIMENSIONS}")
+    return name, cursor.numbers(cursor.shapes[dimensions])
 
 
 def data_alignment(metadata: Mapping[str, Value], where: str) -> int:

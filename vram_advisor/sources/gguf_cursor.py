@@ -98,6 +98,34 @@ class Cursor:
         self.head.pass_over(self.position + length)
         self.position += length
 
+    def tensor(self, most: int) -> tuple[str, tuple[int, ...]] | None:
+        """Name, and shape, type and place of a tensor, at once; None where it is not all at hand, or something is wrong.
+
+        The cursor stays where it is then: the same is read part by part, which says what is wrong.
+
+        Args:
+            most: bytes of a name.
+        """
+        data, start = self.head.data, self.position - self.head.start
+        begin = start + self.counts.size
+        if begin > len(data):
+            return None
+        (length,) = self.counts.unpack_from(data, start)
+        end = begin + length
+        if not 0 < length <= most or end + self.words.size + self.shapes[-1].size > len(data):
+            return None
+        (dimensions,) = self.words.unpack_from(data, end)
+        if dimensions > MAX_DIMENSIONS:
+            return None
+        try:
+            name = data[begin:end].decode()
+        except UnicodeDecodeError:
+            return None
+        form = self.shapes[dimensions]
+        values = form.unpack_from(data, end + self.words.size)
+        self.position += end + self.words.size + form.size - start
+        return name, values
+
     def name(self, most: int, what: str) -> str:
         """A name of at most so many bytes."""
         length = self.count()

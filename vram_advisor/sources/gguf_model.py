@@ -21,6 +21,8 @@ from vram_advisor.units.errors import BadInput, NotModelled
 NATIVE = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "MXFP4": "mxfp4"}
 TOWER = re.compile(r"^(v|mm|a)\.")
 """Tensors of a vision or audio tower, which files of Ollama's own converter hold beside the model."""
+LAYER = re.compile(r"blk\.(\d{1,6})\.")
+"""Tensors of a layer, with its number."""
 TABLES = frozenset({"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"})
 """Tables of rotary frequencies: a few hundred bytes, no parameters."""
 OTHER_KINDS = {"imatrix": "an importance matrix", "mmproj": "the vision or audio tower of a model (mmproj)"}
@@ -80,7 +82,7 @@ def refuse_others(file: GgufFile) -> None:
 
 def is_predicting(tensor: StoredTensor, keys: GgufKeys) -> bool:
     """Whether a tensor is of a layer that predicts further tokens."""
-    match = re.match(r"blk\.(\d{1,6})\.", tensor.name)
+    match = LAYER.match(tensor.name)
     return match is not None and int(match[1]) >= keys.layers
 
 
