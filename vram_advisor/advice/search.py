@@ -143,7 +143,7 @@ class _Walk:
         self.levers = [moves for moves in levers if moves]
         self.lever = {move: i for i, moves in enumerate(self.levers) for move in moves}
         self.whole = prod(len(moves) + 1 for moves in self.levers) <= WHOLE
-        self.sets = [moves for moves in self._sets() if compatible(moves)]
+        self.sets = [moves for moves in self._sets() if compatible(moves) and not self.idle(moves)]
         self.long = {i for i, moves in enumerate(self.levers) if len(moves) >= LONG and moves[0].tier != TIERS[-1]}
         self.strongest = [
             moves[-1] if i in self.long else min(moves, key=self.alone) for i, moves in enumerate(self.levers)
@@ -233,6 +233,21 @@ class _Walk:
             if tried is not None and tried.probability >= self.probability:
                 return moves
         return None if self.whole else self.gather(key)
+
+    def idle(self, moves: Moves) -> bool:
+        """Whether one of several moves does nothing by itself."""
+        if self.whole or len(moves) < 2 or self.base is None:
+            return False
+        return any(self.saves_nothing(move) for move in moves)
+
+    def saves_nothing(self, move: Move) -> bool:
+        """Whether a move by itself leaves every phase and the time as they are."""
+        tried, base = self.look((move,)), self.base
+        if tried is None or base is None:
+            return False
+        return tried.time >= base.time and all(
+            now >= before for now, before in zip(tried.phases, base.phases, strict=True)
+        )
 
     def hopeless(self, moves: Moves) -> bool:
         """Whether single savings say clearly that the set cannot fit."""
