@@ -9,7 +9,7 @@ from vram_advisor.domain.coefficients import NOMINAL
 from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
-from vram_advisor.memory.llama_cpp import compute
+from vram_advisor.memory.llama_cpp import compute, runs
 from vram_advisor.memory.llama_cpp.draft import draft_memory, drafting
 from vram_advisor.memory.llama_cpp.estimate import estimate_llama_cpp
 from vram_advisor.memory.llama_cpp.memory import LlamaCppMemory, llama_cpp_memory
@@ -180,6 +180,23 @@ def test_a_shortened_model_has_the_same_compute_buffer(monkeypatch: pytest.Monke
     monkeypatch.setattr(compute, "shortened", lambda kinds: kinds)
     full = [started(name, **s).compute for name in names for s in starts]
     assert [[p.nbytes for p in places] for places in short] == [[p.nbytes for p in places] for places in full]
+
+
+@pytest.mark.parametrize("n_gpu_layers", [0, 9, 20, -1])
+@pytest.mark.parametrize("name", ["qwen3-32b", "glm-4.5", "gpt-oss-20b", "deepseek-v2-lite", "gemma-3-12b"])
+def test_shortened_runs_on_host_and_card_have_the_same_compute_buffers(
+    name: str, n_gpu_layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers in system memory, and experts of some layers: all that is kept when the buffer is fullest is the same."""
+    away = 7 if any(block.experts for block in find_model(name).blocks) else 0
+    starts: list[dict[str, Any]] = [
+        {"n_gpu_layers": n_gpu_layers, "n_cpu_moe": away},
+        {"n_gpu_layers": n_gpu_layers, "n_cpu_moe": 4 * away, "n_ctx": 30000, "n_ubatch": 1024},
+        {"n_gpu_layers": n_gpu_layers, "flash_attn": "off", "op_offload": False},
+    ]
+    short = [started(name, **s).compute for s in starts]
+    monkeypatch.setattr(runs, "kept_layers", lambda likes, cycles: range(len(likes)))
+    assert short == [started(name, **s).compute for s in starts]
 
 
 @pytest.mark.parametrize(

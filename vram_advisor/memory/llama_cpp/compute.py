@@ -14,21 +14,25 @@ from vram_advisor.memory.llama_cpp.gemma import per_layer_input
 from vram_advisor.memory.llama_cpp.habits import Habits
 from vram_advisor.memory.llama_cpp.layers import record
 from vram_advisor.memory.llama_cpp.node import HOST
+from vram_advisor.memory.llama_cpp.runs import Played, with_short_runs
 from vram_advisor.memory.llama_cpp.scheduler import COPIES, Scheduler
 from vram_advisor.memory.llama_cpp.session import Layout, Sizes
 from vram_advisor.memory.llama_cpp.shorten import shortened
 
 
-def repeats(
-    model: ModelSpec, habits: Habits, options: LlamaCppOptions, layout: Layout, stored: Mapping[str, Stored]
-) -> bool:
-    """Whether every layer of a kind does the same with the compute buffer: all on one GPU, without inputs of its own."""
+def repeats(model: ModelSpec, habits: Habits, options: LlamaCppOptions) -> bool:
+    """Whether every layer of a kind does the same with the compute buffer: it has no inputs of its own."""
+    return options.kv_offload and not (
+        per_layer_input(model) or habits.deepstack or habits.unrotated != "none" or options.loras
+    )
+
+
+def in_one_place(layout: Layout, stored: Mapping[str, Stored]) -> bool:
+    """Whether all layers lie on one GPU with all of their weights."""
     first = layout.layers[0]
     return (
         first != HOST
-        and options.kv_offload
         and all(place == first for place in layout.layers)
-        and not (per_layer_input(model) or habits.deepstack or habits.unrotated != "none" or options.loras)
         and all(weight.place == first for name, weight in stored.items() if name.startswith("blk."))
     )
 
@@ -50,10 +54,14 @@ def compute_buffers(
         by_hand: norms stay with their layer. llama.cpp asks for that when it allocates, and forgets it where it only
             plans (--fit, no_alloc).
     """
-    played = model
-    if repeats(model, habits, options, layout, stored):
-        played = replace(model, layer_kinds=shortened(model.layer_kinds))
-    builder = Builder(played, habits, options, sizes, layout, caches, stored, flash)
+    played = Played(model, layout, caches, stored)
+    if repeats(model, habits, options):
+        if in_one_place(layout, stored):
+            played = replace(played, model=replace(model, layer_kinds=shortened(model.layer_kinds)))
+        elif options.num_gpus == 1 and not any(block.state for block in model.blocks):
+            # Layers with states do not return to where they were behind so few periods.
+            played = with_short_runs(model, layout, caches, stored)
+    builder = Builder(played.model, habits, options, sizes, played.layout, played.caches, played.stored, flash)
     record(builder)
     if not by_hand:
         builder.graph.pins.clear()
