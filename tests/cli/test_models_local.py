@@ -13,6 +13,7 @@ from done import Command
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "sources"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "report"))
 
+from gguf_files import write_gguf
 from golden import assert_golden
 from json_schema import problems
 from json_server import serving
@@ -77,6 +78,25 @@ def test_a_next_run_with_another_context_says_what_a_first_run_says(command: Com
     next_one = document(command, *CARD, "--context-length", 6000)["models"]
     (Path(os.environ["XDG_CACHE_HOME"]) / "vram-advisor" / "local-models.json").unlink()
     assert next_one == document(command, *CARD, "--context-length", 6000)["models"]
+
+
+def test_weights_that_get_an_adapter_are_estimated_again(command: Command, stores: Path) -> None:
+    store = OllamaStore(stores / "ollama")
+    model = store.layer("model", store.gguf(stores))
+    name = "registry.ollama.ai/library/llama/8b"
+    store.add(name, [model])
+    (alone,) = document(command, *CARD)["models"]
+    keys = {
+        "general.architecture": "llama",
+        "general.type": "adapter",
+        "adapter.type": "lora",
+        "adapter.lora.alpha": 8.0,
+    }
+    pair = [(f"blk.0.attn_q.weight.lora_{half}", shape, "F32") for half, shape in (("a", (4, 32)), ("b", (32, 4)))]
+    adapter = write_gguf(stores / "adapter.gguf", keys, pair)
+    store.add(name, [model, store.layer("adapter", store.blob(adapter.read_bytes()))])
+    (adapted,) = document(command, *CARD)["models"]
+    assert adapted["need_bytes"] > alone["need_bytes"]
 
 
 def test_what_is_said_of_a_file_is_what_check_says(command: Command, stores: Path) -> None:

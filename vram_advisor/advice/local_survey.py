@@ -89,6 +89,8 @@ def _key(model: LocalModel, device: Device | None, coefficients: Coefficients, k
         return None
     path = Path(model.path)
     files = [path] if model.store == "ollama" else [path.parent / name for name in part_names(path.name)]
+    # The same weights may be run with a tower or adapters, and without.
+    files += [Path(name) for name in (model.projector, *model.adapters) if name is not None]
     card = None if device is None else replace(device, free_bytes=0, processes=(), free_sd_bytes=0)
     free = None
     if model.store == "ollama" and device is not None:
