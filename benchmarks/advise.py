@@ -30,9 +30,16 @@ COMMANDS = {
     "advise": (COLD, ("advise", *ASK)),
     "check that fits not": (COLD, ("check", "--model", "70b", "--method", "qlora", "--gpu", "rtx-5070")),
 }
+LARGE = ("llama-3.1-70b", "qwen2.5-72b", "qwen3-32b", "deepseek-v3")
+"""Models that fit these cards only with layers or experts in system memory."""
 CALLS: dict[str, tuple[float, Callable[[], object]]] = {
     "advise, training": (WARM, lambda: api.advise("13b", method="lora", gpu="rtx-5070")),
     "advise, inference": (WARM, lambda: api.advise("llama-3.1-8b", gpu="rtx-5070")),
+    **{
+        f"advise, {model} on {gpu}": (WARM, lambda model=model, gpu=gpu: api.advise(model, gpu=gpu))  # type: ignore[misc]
+        for model in LARGE
+        for gpu in ("rtx-5070", "rtx-4090")
+    },
     "gpus --for, training": (CARDS, lambda: api.rank("13b", method="qlora", gpu="rtx-5070")),
     "gpus --for, llama.cpp": (CARDS, lambda: api.rank("13b", runtime="llama.cpp", gpu="rtx-5070")),
 }
@@ -71,7 +78,7 @@ def reported(kind: str, name: str, limit: float, call: Callable[[], object], rou
         took.append(time.perf_counter() - start)
         busy.append(processor() - before)
     middle = statistics.median(took)
-    print(f"{kind}  {name:22} {middle:6.3f} s  processor {statistics.median(busy):6.3f} s  limit {limit} s")
+    print(f"{kind}  {name:35} {middle:6.3f} s  processor {statistics.median(busy):6.3f} s  limit {limit} s")
     return middle <= limit
 
 
