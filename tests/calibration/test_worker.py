@@ -118,7 +118,8 @@ def test_what_the_driver_counts_for_the_worker_is_part_of_the_measurement() -> N
             )
         ]  # fmt: skip
 
-    (found,) = run_trial(trial(), Place("cpu", look=look), LIMITS, lambda message: None)
+    # Power is what is drawn during steps: enough of them for a look to fall into them.
+    (found,) = run_trial(replace(trial(), steps=60), Place("cpu", look=look), LIMITS, lambda message: None)
     assert found.reserved_bytes is not None
     assert found.process_bytes == 900 * MIB
     assert found.context_bytes == 900 * MIB - found.reserved_bytes
