@@ -30,23 +30,19 @@ Size = tuple[int, ...]
 """Bytes per symbol, in the order of SYMBOLS."""
 
 ZERO: Size = (0,) * len(SYMBOLS)
-_INDEX = {name: i for i, name in enumerate(SYMBOLS)}
+INDEX = {name: i for i, name in enumerate(SYMBOLS)}
+"""Where a symbol stands in a size."""
 
 
 def size(rows: str, nbytes: int) -> Size:
     """``nbytes`` [B] for each of ``rows``."""
-    i = _INDEX[rows]
+    i = INDEX[rows]
     return ZERO[:i] + (nbytes,) + ZERO[i + 1 :]
 
 
 def plus(a: Size, b: Size) -> Size:
     """Sum of two sizes."""
     return tuple(map(int.__add__, a, b))
-
-
-def minus(a: Size, b: Size) -> Size:
-    """Difference of two sizes."""
-    return tuple(map(int.__sub__, a, b))
 
 
 def times(a: Size, n: int) -> Size:
@@ -77,7 +73,7 @@ class Amount:
 
     def nbytes(self, values: tuple[Any, ...]) -> Any:
         """The product for the values of the symbols [B]."""
-        i = _INDEX[self.rows]
+        i = INDEX[self.rows]
         return self.size[i] * values[i]
 
     def sentence(self, values: tuple[int, ...]) -> str:
@@ -86,7 +82,7 @@ class Amount:
         if self.copies != 1:
             parts.append(f"{self.copies:,}")
         if self.rows != "one":
-            parts.append(f"{values[_INDEX[self.rows]]:,} {SYMBOL_NAMES[self.rows]}")
+            parts.append(f"{values[INDEX[self.rows]]:,} {SYMBOL_NAMES[self.rows]}")
         if self.width != 1 or not parts:
             parts.append(f"{self.width:,}" + ("" if parts else " B"))
         return f"{' × '.join(parts)} ({self.label})"

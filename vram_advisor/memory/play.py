@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vram_advisor.domain.amount import ZERO, Amount, Size, minus, plus
+from vram_advisor.domain.amount import INDEX, ZERO, Amount, Size
 from vram_advisor.memory.tape import Tape, Value
 
 
@@ -49,14 +49,16 @@ class _Live:
 
     def __init__(self) -> None:
         self.alive: dict[Amount, int] = {}
-        self.total = ZERO
+        self.total = list(ZERO)
+        """Bytes per symbol; an amount is of one symbol."""
         self.moments: list[Moment] = []
 
     def take(self, buffer: Amount) -> None:
         owners = self.alive.get(buffer, 0)
         self.alive[buffer] = owners + 1
         if not owners:
-            self.total = plus(self.total, buffer.size)
+            i = INDEX[buffer.rows]
+            self.total[i] += buffer.size[i]
 
     def free(self, buffer: Amount) -> None:
         owners = self.alive[buffer] - 1
@@ -64,16 +66,26 @@ class _Live:
             self.alive[buffer] = owners
         else:
             del self.alive[buffer]
-            self.total = minus(self.total, buffer.size)
+            i = INDEX[buffer.rows]
+            self.total[i] -= buffer.size[i]
 
     def note(self) -> None:
         """Remember this moment unless another is at least as large in every symbol."""
-        now = self.total
+        if self._open(tuple(self.total)):
+            self.moments.append(Moment(tuple(self.total), tuple(self.alive)))
+
+    def add(self, moment: Moment) -> None:
+        """The same for a moment that was played before."""
+        if self._open(moment.size):
+            self.moments.append(moment)
+
+    def _open(self, now: Size) -> bool:
+        """Whether no moment covers this one; those that it covers are forgotten."""
         for moment in self.moments:
             if all(map(int.__ge__, moment.size, now)):
-                return
+                return False
         self.moments = [m for m in self.moments if not all(map(int.__ge__, now, m.size))]
-        self.moments.append(Moment(now, tuple(self.alive)))
+        return True
 
 
 def profile(tape: Tape, source: Value | None, result: Value, gradient: Amount | None) -> Profile:
@@ -92,12 +104,12 @@ def profile(tape: Tape, source: Value | None, result: Value, gradient: Amount | 
             if source is None or buffer is not source.buffer:
                 saved.take(buffer)
     backward = _backward(tape, source, result, gradient)
-    again = _recompute(tape, source, result, gradient)
+    again = _recompute(tape, source, result, gradient, backward)
     kept = sum(p.size[0] for o in tape.operations for p in o.parameters) if tape.keep_gradients else 0
     return Profile(
         tuple(forward.moments),
         tuple(forgetful.moments),
-        Moment(saved.total, tuple(saved.alive)),
+        Moment(tuple(saved.total), tuple(saved.alive)),
         tuple(backward.moments),
         tuple(again.moments),
         kept,
@@ -151,17 +163,14 @@ def _forward(
     return live
 
 
-def _backward(
-    tape: Tape, source: Value | None, result: Value, gradient: Amount | None, live: _Live | None = None
-) -> _Live:
-    if live is None:
-        live = _Live()
-        for operation in tape.operations:
-            for buffer in operation.saved:
-                if source is None or buffer is not source.buffer:
-                    live.take(buffer)
-        if gradient is not None:
-            live.take(gradient)
+def _backward(tape: Tape, source: Value | None, result: Value, gradient: Amount | None) -> _Live:
+    live = _Live()
+    for operation in tape.operations:
+        for buffer in operation.saved:
+            if source is None or buffer is not source.buffer:
+                live.take(buffer)
+    if gradient is not None:
+        live.take(gradient)
     waiting: dict[Value, Amount] = {}
     views: set[Amount] = set()
     if gradient is not None:
@@ -259,7 +268,7 @@ def _before_first_saved(tape: Tape, source: Value | None, result: Value, gradien
     return tuple(dict.fromkeys(waiting.values()))
 
 
-def _recompute(tape: Tape, source: Value | None, result: Value, gradient: Amount | None) -> _Live:
+def _recompute(tape: Tape, source: Value | None, result: Value, gradient: Amount | None, backward: _Live) -> _Live:
     # Non-reentrant checkpointing stops the second forward pass once the last saved buffer is back
     # (torch/utils/checkpoint.py, early_stop): inputs are packed before the operation allocates its output.
     stop = 0
@@ -268,9 +277,6 @@ def _recompute(tape: Tape, source: Value | None, result: Value, gradient: Amount
             stop = i + 1
     start = _before_first_saved(tape, source, result, gradient)
     live = _forward(tape, source, result, saving=True, start=start, stop=stop)
-    again = _backward(tape, source, result, gradient)
-    for moment in again.moments:
-        live.total = moment.size
-        live.alive = dict.fromkeys(moment.amounts, 1)
-        live.note()
+    for moment in backward.moments:
+        live.add(moment)
     return live
