@@ -24,7 +24,8 @@ from vram_advisor.memory.allocator import causes
 from vram_advisor.memory.overhead import communication_bytes, context_bytes, workspace_bytes
 from vram_advisor.memory.resident import residents
 from vram_advisor.memory.setup import set_up
-from vram_advisor.memory.timeline import estimate_training, humps
+from vram_advisor.memory.timeline import estimate_training
+from vram_advisor.memory.training_parts import humps
 from vram_advisor.units.bytes import GIB
 from vram_advisor.units.errors import AdvisorError
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from vram_advisor.domain.amount import ZERO, Amount, Size, evaluate
+from vram_advisor.domain.amount import evaluate
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
-from vram_advisor.domain.estimate import Adapter, Component, Estimate, Phase, PhasePeak
+from vram_advisor.domain.estimate import Component, Estimate, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
-from vram_advisor.domain.kernels import loss_kernel
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
-from vram_advisor.domain.tensors import count_parameters
-from vram_advisor.memory.allocator import Humps
 from vram_advisor.memory.correction import (
     correction,
     correction_components,
@@ -25,12 +22,13 @@ from vram_advisor.memory.correction import (
     parts_per_million,
 )
 from vram_advisor.memory.loss import loss_rows
-from vram_advisor.memory.numbers import four_numbers
+from vram_advisor.memory.numbers import Numbers, four_numbers
 from vram_advisor.memory.overhead import communication_bytes, workspace_bytes, workspace_sd
-from vram_advisor.memory.resident import AFTER, ALL, LAYERS, STEP, residents
+from vram_advisor.memory.resident import AFTER, ALL, STEP, Residents, residents
 from vram_advisor.memory.scores import written_out
 from vram_advisor.memory.setup import Setup, notes, set_up
-from vram_advisor.memory.step import Candidate, Group, Step, StepKey, compile_step
+from vram_advisor.memory.step import Candidate, Step, StepKey, compile_step
+from vram_advisor.memory.training_parts import HUMPED, adapter, dynamic, humps, offloaded, static
 from vram_advisor.units.grid import ceil_div, smallest
 
 FUSED_ROWS = 512
@@ -114,19 +112,29 @@ def worst(
     return best, found
 
 
-def estimate_training(
-    model: ModelSpec,
-    workload: Workload,
-    plan: Plan,
-    recipe: Recipe,
-    device: Device | None = None,
-    coefficients: Coefficients = NOMINAL,
-) -> Estimate:
-    """Memory of one training step on one GPU.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Bytes:
+    """What is allocated in every phase of a training step of one batch and length."""
 
-    Raises:
-        BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
-    """
+    setup: Setup
+    values: tuple[Any, ...]
+    """Of ``amount.SYMBOLS``."""
+    step: Step
+    resident: Residents
+    chosen: dict[str, Candidate]
+    """The worst moment of each phase."""
+    grown: dict[Phase, int]
+    """What grows with the tokens [B]."""
+    totals: dict[Phase, int]
+    """Allocated in each phase [B]."""
+    top: PhasePeak
+    """The worst phase."""
+
+
+def training_bytes(
+    model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None, coefficients: Coefficients
+) -> Bytes:
+    """The worst moment of every phase. Raises as ``estimate_training``."""
     setup = set_up(model, without_size(workload), plan, recipe)
     b, s = sequences(workload, workload.micro_batch_size), positions(model, workload.sequence_length)
     size = window(model)
@@ -148,30 +156,38 @@ def estimate_training(
             nbytes, chosen[phase] = worst(step, phase, values, ppm)
             grown[phase] = growing(chosen[phase].total, values)
             totals[phase] += nbytes
-    phases = tuple(PhasePeak(phase, totals[phase]) for phase in ALL)
-    top = max(phases, key=lambda p: p.allocated_bytes)
-    components = [Component(r.kind, r.label, r.nbytes, r.amounts, values, r.alive, r.reference) for r in resident.items]
-    components.append(
-        Component(
-            "inputs",
-            "positions and token ids",
-            shared,
-            step.shared,
-            values,
-            (*STEP, "evaluation"),
-            "transformers modeling_llama.py",
-        )
-    )
-    components += dynamic(chosen, values)
-    components += correction_components(grown, ppm, values)
-    numbers = four_numbers(
+    # The first of equal ones.
+    peak = max(ALL, key=totals.__getitem__)
+    return Bytes(setup, values, step, resident, chosen, grown, totals, PhasePeak(peak, totals[peak]))
+
+
+def training_numbers(
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    device: Device | None = None,
+    coefficients: Coefficients = NOMINAL,
+) -> Numbers:
+    """The numbers of ``estimate_training`` and no list of what they are made of: a third of its time."""
+    found = training_bytes(model, workload, plan, recipe, device, coefficients)
+    humped = [*static(found.resident, found.values, HUMPED), *dynamic(found.chosen, found.values, HUMPED)]
+    return numbers_of(found, humped, plan, device, coefficients)
+
+
+def numbers_of(
+    found: Bytes, components: list[Component], plan: Plan, device: Device | None, coefficients: Coefficients
+) -> Numbers:
+    """The four numbers of a step; of ``components`` those of the kinds ``HUMPED`` count."""
+    top, resident = found.top, found.resident.by_phase
+    return four_numbers(
         top,
-        resident.by_phase[top.phase],
-        humps(setup, components, totals, resident.by_phase, top.phase),
+        resident[top.phase],
+        humps(found.setup, components, found.totals, resident, top.phase),
         measured_sd(
-            setup.recipe.activation_sd,
+            found.setup.recipe.activation_sd,
             top.allocated_bytes,
-            grown.get(top.phase, 0),
+            found.grown.get(top.phase, 0),
             workspace_sd(device, coefficients, 2),
             coefficients,
         ),
@@ -179,11 +195,43 @@ def estimate_training(
         coefficients,
         communication_bytes(plan),
     )
+
+
+def estimate_training(
+    model: ModelSpec,
+    workload: Workload,
+    plan: Plan,
+    recipe: Recipe,
+    device: Device | None = None,
+    coefficients: Coefficients = NOMINAL,
+) -> Estimate:
+    """Memory of one training step on one GPU.
+
+    Raises:
+        BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
+    """
+    found = training_bytes(model, workload, plan, recipe, device, coefficients)
+    setup, values, shared = found.setup, found.values, found.step.shared
+    components = static(found.resident, values)
+    components.append(
+        Component(
+            "inputs",
+            "positions and token ids",
+            sum(a.nbytes(values) for a in shared),
+            shared,
+            values,
+            (*STEP, "evaluation"),
+            "transformers modeling_llama.py",
+        )
+    )
+    components += dynamic(found.chosen, values)
+    components += correction_components(found.grown, parts_per_million(coefficients), values)
+    numbers = numbers_of(found, components, plan, device, coefficients)
     return Estimate(
         peak=numbers.peak,
-        phases=phases,
+        phases=tuple(PhasePeak(phase, found.totals[phase]) for phase in ALL),
         components=tuple(components),
-        host_bytes=resident.host_bytes + offloaded(setup, values),
+        host_bytes=found.resident.host_bytes + offloaded(setup, values),
         adapter=adapter(setup),
         minimum_mean=numbers.minimum_mean,
         minimum_sd=numbers.minimum_sd,
@@ -198,64 +246,4 @@ def cut(model: ModelSpec, workload: Workload) -> tuple[str, ...]:
     return (
         f"{model.id} has learned {model.position_rows:,} positions: "
         f"sequences of {workload.sequence_length:,} tokens are cut.",
-    )
-
-
-@lru_cache(maxsize=2048)
-def group_size(group: Group) -> Size:
-    """The sum of what a group holds; it stands for all batches and lengths."""
-    return tuple(map(sum, zip(*(a.size for a in group.amounts), strict=True))) or ZERO
-
-
-def dynamic(chosen: dict[str, Candidate], values: tuple[int, ...]) -> list[Component]:
-    """The groups of the worst moment of each phase; equal ones are listed once."""
-    found: dict[tuple[str, str, int], tuple[Group, list[Phase]]] = {}
-    for phase, candidate in chosen.items():
-        for group in candidate.groups:
-            nbytes = evaluate(group_size(group), values)
-            found.setdefault((group.kind, group.label, nbytes), (group, []))[1].append(phase)  # type: ignore[arg-type]
-    return [
-        Component(kind, label, nbytes, group.amounts, values, tuple(alive), group.reference)
-        for (kind, label, nbytes), (group, alive) in found.items()
-    ]
-
-
-def humps(
-    setup: Setup, components: list[Component], totals: dict[Phase, int], resident: dict[Phase, int], worst_phase: Phase
-) -> Humps:
-    """What comes and goes in a step, from the components of its phases."""
-
-    def largest(kind: str, phases: tuple[Phase, ...]) -> int:
-        found = [c.nbytes for c in components if c.kind == kind and any(p in c.alive for p in phases)]
-        return max(found, default=0)
-
-    form = loss_kernel(setup.key.head.loss).form
-    passes = max(totals[phase] - resident[phase] for phase in STEP)
-    return Humps(
-        step=passes if worst_phase in AFTER else 0,
-        loss=largest("loss", ("loss_forward", "loss_backward")),
-        layer=largest("working_set", LAYERS),
-        gathered=sum(c.nbytes for c in components if c.kind == "gathered") if setup.key.fsdp1 else 0,
-        fused_loss=form == "fused" and setup.key.head.logits_form != "v5",
-        fused_head=form in ("liger", "tiles"),
-        varied=setup.workload.lengths == "varied",
-        expandable=setup.plan.expandable_segments,
-    )
-
-
-def offloaded(setup: Setup, values: tuple[int, ...]) -> int:
-    """Layer inputs that rest in host memory [B]."""
-    if setup.plan.gradient_checkpointing != "offload":
-        return 0
-    boundary = Amount("layer inputs", "T", setup.key.model.hidden_size, setup.key.numerics.stream, "activation")
-    return setup.key.model.num_hidden_layers * int(boundary.nbytes(values))
-
-
-def adapter(setup: Setup) -> Adapter | None:
-    """What is trained and the size of its file; None for a full fine-tune."""
-    if setup.workload.method == "full":
-        return None
-    trained = sum(t.numel for t in setup.trained)
-    return Adapter(
-        trained, trained / (count_parameters(setup.key.model) + trained), sum(t.nbytes for t in setup.trained)
     )

@@ -16,8 +16,9 @@ from vram_advisor.domain.recipe import Recipe, recipe
 from vram_advisor.domain.sweep import Question
 from vram_advisor.memory.allocator import FIXED_SHARE
 from vram_advisor.memory.estimate import estimate
+from vram_advisor.memory.numbers import Numbers
 from vram_advisor.memory.setup import resolved
-from vram_advisor.memory.timeline import estimate_training
+from vram_advisor.memory.timeline import training_numbers
 from vram_advisor.sources.catalog_models import find_model
 from vram_advisor.sweep.kinds import Floats, Kinds, Whole, context_of, family
 from vram_advisor.units.errors import AdvisorError
@@ -84,11 +85,12 @@ class Estimator:
                 reserved[q, k] = made.peak.reserved_bytes.mid
                 pressed = question.workload.trains
                 least[q, k] = made.peak.allocated_bytes.mid * (1 + FIXED_SHARE) if pressed else np.inf
-                share[q, k] = np.nan if made.share_bytes is None else made.share_bytes
+                if isinstance(made, Estimate) and made.share_bytes is not None:
+                    share[q, k] = made.share_bytes
                 phase[q, k] = PHASES.index(made.peak.phase)
         return Needs(minimum, spread, reserved, least, share, phase, refusal, tuple(refusals))
 
-    def estimate(self, model: ModelSpec, number: int, device: Device) -> Estimate:
+    def estimate(self, model: ModelSpec, number: int, device: Device) -> Numbers | Estimate:
         """The first of the options that a check would show: as stored where that is said, else the most exact.
 
         Raises:
@@ -96,7 +98,7 @@ class Estimator:
         """
         workload = self.questions[number].workload
         if workload.trains:
-            return estimate_training(model, workload, *self._fine_tune(model, number, device), device, NOMINAL)
+            return training_numbers(model, workload, *self._fine_tune(model, number, device), device, NOMINAL)
         plan, habits = option(model, self.questions[number], device)
         return estimate(model, workload, plan, habits, device, NOMINAL).estimate
 
