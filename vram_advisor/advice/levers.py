@@ -226,8 +226,13 @@ def _upcast(s: Setting) -> Iterator[Step]:
 
 def _method(s: Setting) -> Iterator[Step]:
     if s.workload.method == "full":
-        yield Step("an adapter instead of every weight (LoRA)", {"method": "lora", "quantization": "bf16"}, 6.0)
-        yield Step("an adapter on a base in 4 bits (QLoRA)", {"method": "qlora", "quantization": "nf4_double"}, 8.0)
+        # Weights in fp32 are for the updates of a full fine-tune: a base that stays as it is needs none.
+        half = "fp16" if "fp16" in (s.plan.weights_dtype, s.plan.mixed_precision) else "bf16"
+        base = {"weights_dtype": "fp16" if half == "fp16" else None, "mixed_precision": None}
+        yield Step("an adapter instead of every weight (LoRA)", {"method": "lora", "quantization": half, **base}, 6.0)
+        yield Step(
+            "an adapter on a base in 4 bits (QLoRA)", {"method": "qlora", "quantization": "nf4_double", **base}, 8.0
+        )
     if s.workload.method == "dora":
         yield Step("LoRA instead of DoRA", {"method": "lora"}, 1.0)
 

@@ -125,7 +125,9 @@ def advised(advice: Advice) -> str:
     moves = " + ".join(move.title for move in advice.moves)
     spare = advice.verdict.headroom_bytes or 0
     pace = f", {beside}" if (beside := time_beside(advice.relative_time)) else ""
-    asked = " ".join(_option(change) for move in advice.moves for change in move.changes)
+    # An option that goes back to what the recipe does is left out.
+    changes = [change for move in advice.moves for change in move.changes if change.after is not None]
+    asked = " ".join(_option(change) for change in changes)
     return (
         f"{moves if advice.moves[0].lever == 'model' else moves[:1].upper() + moves[1:]}: fits, needs {gib(advice.estimate.minimum_mean)}, {gib(spare)} to spare{pace}"
         f" ({asked})."
