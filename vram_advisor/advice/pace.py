@@ -15,13 +15,11 @@ from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.serving import GGUF_RUNTIMES, gguf_serving
 from vram_advisor.domain.throughput import Speed
 from vram_advisor.throughput.decode import decode_speed
-from vram_advisor.throughput.stored import EXPERTS, Stored, stored, stored_gguf
+from vram_advisor.throughput.stored import Stored, stored, stored_gguf
 from vram_advisor.throughput.training import training_speed
 
 CoefficientsOf = Callable[[Workload, Plan], Coefficients]
 """Coefficients for a plan: what was measured corrects one plan and not another."""
-LAYERS = ("blk.", "output")
-"""Tensors that a token passes as a whole."""
 SAME = 1.0
 """Where nothing is known of the speed of a card every plan is as fast as any other."""
 
@@ -83,24 +81,15 @@ def _away(model: ModelSpec, workload: Workload, plan: Plan, device: Device) -> t
     if plan.runtime not in GGUF_RUNTIMES or not any(moved):
         return 0.0, 0.0, 0.0
     # What lies where is known without the compute buffer, which takes most of the time of an estimate.
-    from vram_advisor.memory.llama_cpp.caches import build_caches
-    from vram_advisor.memory.llama_cpp.habits import habits_of
-    from vram_advisor.memory.llama_cpp.memory import uses_flash_attention
-    from vram_advisor.memory.llama_cpp.model_buffer import place_weights
     from vram_advisor.memory.llama_cpp.node import HOST
-    from vram_advisor.memory.llama_cpp.session import layout, sizes
-    from vram_advisor.memory.llama_cpp.start import start_of, weights_of
+    from vram_advisor.memory.llama_cpp.occupied import occupied
+    from vram_advisor.memory.llama_cpp.start import file_type, start_of, weights_of
 
-    tensors = weights_of(model, plan)
-    options = start_of(model, workload, plan, gguf_serving(plan.recipe, plan.runtime), tensors, device)
-    habits, places = habits_of(model.architecture), layout(model, options)
-    flash = uses_flash_attention(model, options, places)
-    caches = build_caches(model, options, sizes(options), places, flash, habits.windows)
-    host = [w for w in place_weights(tensors, options, places, not habits.shares_embedding) if w.place == HOST]
-    experts = sum(w.nbytes for w in host if EXPERTS in w.name)
-    layers = sum(w.nbytes for w in host if w.name.startswith(LAYERS) and EXPERTS not in w.name)
-    on_host, everywhere = caches.nbytes(HOST), sum(caches.nbytes(i) for i in (HOST, *range(options.num_gpus)))
-    return float(layers), float(experts), on_host / everywhere if everywhere else 0.0
+    options = start_of(model, workload, plan, gguf_serving(plan.recipe, plan.runtime), weights_of(model, plan), device)
+    held = occupied(model, "" if model.stored_tensors else file_type(plan), options)
+    everywhere = sum(held.caches.values())
+    on_host = held.caches.get(HOST, 0)
+    return float(held.host_layers), float(held.host_experts), on_host / everywhere if everywhere else 0.0
 
 
 @lru_cache(maxsize=256)
