@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from vram_advisor.domain.amount import Amount
 from vram_advisor.domain.model import Block, ModelSpec, StateSpace
@@ -128,6 +129,7 @@ class Played:
     """What checkpointing does not drop."""
 
 
+@lru_cache(maxsize=128)
 def play_block(
     model: ModelSpec, block: Block, numerics: Numerics, input_needs_grad: bool, keep_gradients: bool
 ) -> Played:
