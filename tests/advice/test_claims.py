@@ -48,8 +48,10 @@ def test_the_command_under_an_advice_gives_what_it_claims(question: Question) ->
         typed = shlex.split(command_line(advice.model.id, advice.workload, advice.asked, question.gpu))
         with contextlib.redirect_stdout(io.StringIO()) as out:
             run([*typed[1:], "--json"])
-        needs = [int(option["minimum_bytes"]) for option in json.loads(out.getvalue())["options"]]
-        assert int(advice.estimate.minimum_mean) in needs
+        (option,) = json.loads(out.getvalue())["options"]
+        peak = advice.estimate.peak
+        assert (option["peak"]["phase"], option["verdict"]["outcome"]) == (peak.phase, advice.verdict.outcome)
+        assert option["peak"]["minimum_bytes"]["mid"] == peak.minimum_bytes.mid
 
 
 @pytest.mark.trainers
