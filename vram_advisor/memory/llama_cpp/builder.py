@@ -92,7 +92,8 @@ class Builder:
         """A product with a weight, and what adapters add to it; ``ids``: the chosen experts of a stack."""
         g = self.graph
         full = f"{name}.weight" if layer is None else f"blk.{layer}.{name}.weight"
-        for lora in self.options.loras:
+        # llama.cpp walks a hash table of its adapters (std::unordered_map), where libstdc++ puts the newest first.
+        for lora in reversed(self.options.loras):
             pair = pair_of(lora, full, base.ne[0], base.ne[1])
             if pair is None:
                 continue
