@@ -18,7 +18,7 @@ from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.gguf_names import GGUF_ARCHITECTURES
 from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter
 from vram_advisor.domain.plan import Plan
-from vram_advisor.memory.llama_cpp.adapter_pairs import pair_of
+from vram_advisor.memory.llama_cpp.adapter_pairs import AdapterPairs
 from vram_advisor.memory.llama_cpp.draft import draft_options, drafting
 from vram_advisor.memory.llama_cpp.memory import Buffers, llama_cpp_memory
 from vram_advisor.memory.llama_cpp.model_buffer import EXPERTS
@@ -178,7 +178,7 @@ def test_adapters_at_run_time(library: Library, devices: Devices, tmp_path: Path
         held = [
             matrix
             for t in tensors
-            if len(t.shape) == 2 and (pair := pair_of(lora, t.name, t.shape[1], t.shape[0]))
+            if len(t.shape) == 2 and (pair := AdapterPairs(lora).of(t.name, t.shape[1], t.shape[0]))
             for matrix in (pair.a, pair.b)
         ]
         keys = {

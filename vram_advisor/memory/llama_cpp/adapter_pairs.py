@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.llama_cpp import LoraAdapter, LoraPair
 from vram_advisor.domain.stored_tensor import StoredTensor
 
 
-def pair_of(lora: LoraAdapter, name: str, inputs: int, outputs: int) -> LoraPair | None:
-    """The matrices of an adapter for a weight by its name; None: it leaves that alone."""
-    if lora.pairs:
-        return by_weight(lora).get(name)
-    if not targeted(name, lora):
-        return None
-    down, up = (lora.r, inputs), (outputs, lora.r)
-    return LoraPair(name, matrix(f"{name}.lora_a", lora.type, down), matrix(f"{name}.lora_b", lora.type, up))
+class AdapterPairs:
+    """The matrices of one adapter."""
 
+    def __init__(self, lora: LoraAdapter) -> None:
+        self.lora = lora
+        self.read = {pair.weight: pair for pair in lora.pairs}
 
-@lru_cache(maxsize=16)
-def by_weight(lora: LoraAdapter) -> dict[str, LoraPair]:
-    """The matrices of a file by the weight that they are for."""
-    return {pair.weight: pair for pair in lora.pairs}
+    def of(self, name: str, inputs: int, outputs: int) -> LoraPair | None:
+        """Those for a weight by its name; None: the adapter leaves it alone."""
+        if self.read:
+            return self.read.get(name)
+        r, type_name = self.lora.r, self.lora.type
+        if not targeted(name, self.lora):
+            return None
+        down, up = (r, inputs), (outputs, r)
+        return LoraPair(name, matrix(f"{name}.lora_a", type_name, down), matrix(f"{name}.lora_b", type_name, up))
 
 
 def matrix(name: str, type_name: str, shape: tuple[int, int]) -> StoredTensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import WITH_BIAS, ModelSpec, NormKind
-from vram_advisor.memory.llama_cpp.adapter_pairs import pair_of
+from vram_advisor.memory.llama_cpp.adapter_pairs import AdapterPairs
 from vram_advisor.memory.llama_cpp.caches import Caches
 from vram_advisor.memory.llama_cpp.graph import Graph, four
 from vram_advisor.memory.llama_cpp.habits import Habits
@@ -53,6 +53,8 @@ class Builder:
         self.caches = caches
         self.stored = stored
         self.flash = flash
+        # llama.cpp walks a hash table of its adapters (std::unordered_map), where libstdc++ puts the newest first.
+        self.adapters = [AdapterPairs(lora) for lora in reversed(options.loras)]
         self.tokens = sizes.n_tokens
         self.weights: dict[str, Node] = {}
         self.kept: dict[tuple[int, str], Node] = {}
@@ -92,9 +94,8 @@ class Builder:
         """A product with a weight, and what adapters add to it; ``ids``: the chosen experts of a stack."""
         g = self.graph
         full = f"{name}.weight" if layer is None else f"blk.{layer}.{name}.weight"
-        # llama.cpp walks a hash table of its adapters (std::unordered_map), where libstdc++ puts the newest first.
-        for lora in reversed(self.options.loras):
-            pair = pair_of(lora, full, base.ne[0], base.ne[1])
+        for adapter in self.adapters:
+            pair = adapter.of(full, base.ne[0], base.ne[1])
             if pair is None:
                 continue
             y = x
