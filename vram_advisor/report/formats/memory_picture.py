@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.answer import Option
 from vram_advisor.domain.gpu import Device
 from vram_advisor.report.formats.canvas import canvas, label, pointer, span, upright, whisker
 from vram_advisor.report.formats.markup import node, share
@@ -15,9 +15,9 @@ ABOVE, BAR = 32, 48
 """Pixels for the label of the card, and of the bar."""
 
 
-def memory_picture(answer: Answer, option: Option) -> Element:
+def memory_picture(option: Option, device: Device | None) -> Element:
     """The bar of an option on the card."""
-    device, estimate = answer.device, option.estimate
+    estimate = option.estimate
     need = estimate.peak.minimum_bytes
     total = max(need.high, device.total_bytes if device else 0, 1)
     top = ABOVE if device else 2

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.answer import Option
 from vram_advisor.domain.estimate import Outcome
+from vram_advisor.domain.gpu import Device
 from vram_advisor.report.formats.canvas import canvas, label, pointer, upright, whisker
 from vram_advisor.report.formats.markup import node
-from vram_advisor.report.formats.parts import available, draw, kind_order, needed
-from vram_advisor.report.words import shown
+from vram_advisor.report.formats.parts import available, draw, needed
 from vram_advisor.units.bytes import gib
 
 MARKS: dict[Outcome, str] = {"fits": "✓", "tight": "≈", "spill": "~", "no": "✗", "unknown": "?"}
@@ -23,10 +24,15 @@ ROW, BAR, FIRST = 58, 22, 26
 """Pixels from option to option, of a bar, and above the first option."""
 
 
-def options_picture(answer: Answer) -> Element:
-    """One bar for each option."""
-    device, options = answer.device, answer.options
-    order = kind_order(shown(answer))
+def options_picture(options: Sequence[Option], device: Device | None, best: int | None, order: list[str]) -> Element:
+    """One bar for each option.
+
+    Args:
+        options: with their titles.
+        device: the card.
+        best: index of the one that is recommended.
+        order: kinds of memory in the order of their colours.
+    """
     most = max(option.estimate.peak.minimum_bytes.high for option in options)
     total = max(most, device.free_bytes if device else 0)
     described = ". ".join(f"{option.title}: {_said(option)}" for option in options)
@@ -34,8 +40,8 @@ def options_picture(answer: Answer) -> Element:
     root = canvas("options", "The options compared", f"{described}.", first + ROW * len(options))
     for i, option in enumerate(options):
         need, y = option.estimate.peak.minimum_bytes, first + ROW * i
-        best = " ◂" if i == answer.recommended else ""
-        node(root, "text", f"{option.title}{best}", x=0, y=y + 12, class_="strong")
+        mark = " ◂" if i == best else ""
+        node(root, "text", f"{option.title}{mark}", x=0, y=y + 12, class_="strong")
         node(root, "text", _said(option), x="100%", y=y + 12, class_=f"end {option.verdict.outcome}")
         draw(root, needed(option, device, order), total, y + 18, BAR)
         whisker(root, need.low / total, need.mid / total, need.high / total, y + 18 + BAR / 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from vram_advisor.domain.answer import Answer, Option
@@ -10,18 +9,28 @@ from vram_advisor.report import words
 from vram_advisor.report.calibration_words import rests_on
 from vram_advisor.report.formats.asked import FitMap
 from vram_advisor.report.formats.map_picture import LETTERS, map_picture
-from vram_advisor.report.formats.markup import SVG, html, node
+from vram_advisor.report.formats.markup import html, node
 from vram_advisor.report.formats.memory_picture import memory_picture
 from vram_advisor.report.formats.numbers_picture import numbers_picture
 from vram_advisor.report.formats.options_picture import MARKS, WORDS, options_picture
-from vram_advisor.report.formats.page_parts import ASIDE, code, ending, items, page, section, unbroken, with_options
-from vram_advisor.report.formats.parts import HATCHES, Part, available, kind_order, needed, remaining
+from vram_advisor.report.formats.page_parts import (
+    ASIDE,
+    code,
+    ending,
+    figures,
+    items,
+    key,
+    page,
+    section,
+    unbroken,
+    with_options,
+)
+from vram_advisor.report.formats.parts import available, kind_order, needed, remaining
 from vram_advisor.report.formats.tables import component_rows, folded, map_rows, options_rows
 from vram_advisor.report.formats.timeline_picture import phase_name, timeline_picture
 from vram_advisor.report.ranking import asked_words
 from vram_advisor.report.sizes import size
 from vram_advisor.report.vendor import terms
-from vram_advisor.units.bytes import gib
 
 
 def html_report(answer: Answer, command: str, found: FitMap | None, remarks: tuple[str, ...] = ()) -> str:
@@ -41,7 +50,8 @@ def html_report(answer: Answer, command: str, found: FitMap | None, remarks: tup
     left, right = node(main, "div", class_="column"), node(main, "div", class_="column")
     several = len(answer.options) > 1
     if several:
-        section(left, "The options, side by side").append(options_picture(answer))
+        picture = options_picture(answer.options, answer.device, answer.recommended, kind_order(option))
+        section(left, "The options, side by side").append(picture)
     if found is not None:
         _map(left, found, answer)
     _timeline(right, option)
@@ -69,21 +79,14 @@ def _title(main: Element, answer: Answer) -> None:
 def _verdict(main: Element, answer: Answer, option: Option) -> None:
     card, said, device = section(main, None, "wide"), words.verdict(answer), answer.device
     card.set("aria-label", "Verdict")
-    top = node(card, "div", class_="top")
-    node(top, "span", f"{MARKS[said.outcome]} {said.badge}", class_=f"badge {said.outcome}")
-    figures = node(top, "dl", class_="figures")
     spare = option.verdict.headroom_bytes
     rows: list[tuple[str, int | None]] = [(f"{option.title} needs", option.estimate.peak.minimum_bytes.mid)]
     rows.append(("free", available(option, device) if device else None))
     rows.append(("to spare" if (spare or 0) >= 0 else "too much", None if spare is None else abs(spare)))
-    for title, nbytes in rows:
-        if nbytes is not None:
-            figure = node(figures, "div")
-            node(figure, "dt", title)
-            node(node(figure, "dd"), "data", gib(nbytes), value=str(nbytes))
-    card.append(memory_picture(answer, option))
+    figures(card, f"{MARKS[said.outcome]} {said.badge}", said.outcome, rows)
+    card.append(memory_picture(option, device))
     parts = needed(option, device, kind_order(option))
-    _key(card, [*parts, *(remaining(option, device) if device else ())])
+    key(card, [*parts, *(remaining(option, device) if device else ())])
     text = node(card, "div", class_="text")
     node(text, "p", unbroken(said.text))
     if details := words.details(answer):
@@ -125,15 +128,3 @@ def _numbers(main: Element, answer: Answer, option: Option) -> None:
     card = section(main, f"How sure: {option.title} by four measures")
     card.append(numbers_picture(answer, option))
     options_rows(folded(card, "All numbers as a table"), answer)
-
-
-def _key(parent: Element, parts: Iterable[Part]) -> None:
-    """What colours and hatches are, with their sizes."""
-    listed = node(parent, "ul", class_="key")
-    for part in parts:
-        item = node(listed, "li")
-        swatch = node(item, "svg", xmlns=SVG, class_="picture", width=16, height=16, aria_hidden="true")
-        node(swatch, "rect", width=16, height=16, rx=3, class_=f"{part.style} edge-line")
-        if part.style in HATCHES:
-            node(swatch, "rect", width=16, height=16, rx=3, fill=f"url(#{HATCHES[part.style]})")
-        node(item, "span", f"{part.title} {size(part.nbytes)}")

@@ -10,8 +10,11 @@ from vram_advisor import __version__
 from vram_advisor.report.formats.markup import SVG, node, then
 from vram_advisor.report.formats.page_style import page_style
 from vram_advisor.report.formats.palette import hatches
+from vram_advisor.report.formats.parts import HATCHES, Part
 from vram_advisor.report.layout import NBSP
 from vram_advisor.report.screen import UNITS
+from vram_advisor.report.sizes import size
+from vram_advisor.units.bytes import gib
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Nothing is fetched and nothing runs, whatever the page holds (W3C Content Security Policy Level 3)."""
@@ -90,3 +93,27 @@ def unbroken(sentence: str) -> str:
     for unit in UNITS:
         sentence = sentence.replace(f" {unit}", NBSP + unit)
     return sentence
+
+
+def figures(card: Element, badge: str, outcome: str, rows: Iterable[tuple[str, int | None]]) -> None:
+    """The verdict as a badge, and the sizes that it rests on; those that are not known are left out."""
+    top = node(card, "div", class_="top")
+    node(top, "span", badge, class_=f"badge {outcome}")
+    listed = node(top, "dl", class_="figures")
+    for title, nbytes in rows:
+        if nbytes is not None:
+            figure = node(listed, "div")
+            node(figure, "dt", title)
+            node(node(figure, "dd"), "data", gib(nbytes), value=str(nbytes))
+
+
+def key(parent: Element, parts: Iterable[Part]) -> None:
+    """What colours and hatches are, with their sizes."""
+    listed = node(parent, "ul", class_="key")
+    for part in parts:
+        item = node(listed, "li")
+        swatch = node(item, "svg", xmlns=SVG, class_="picture", width=16, height=16, aria_hidden="true")
+        node(swatch, "rect", width=16, height=16, rx=3, class_=f"{part.style} edge-line")
+        if part.style in HATCHES:
+            node(swatch, "rect", width=16, height=16, rx=3, fill=f"url(#{HATCHES[part.style]})")
+        node(item, "span", f"{part.title} {size(part.nbytes)}")

@@ -34,7 +34,7 @@ def svg_report(answer: Answer) -> str:
     hatches(root)
     board = node(root, "rect", x=0.5, y=0.5, width=WIDTH - 1, rx=12, class_="card edge-line rule")
     y = _heading(root, answer, option)
-    y = _placed(root, memory_picture(answer, option), y)
+    y = _placed(root, memory_picture(option, answer.device), y)
     y = _key(root, answer, option, y + 20) + GAP
     node(root, "text", f"When: {option.title} phase by phase", x=MARGIN, y=y, class_="strong", font_size=14)
     y = _placed(root, timeline_picture(option, INNER), y + 8)
