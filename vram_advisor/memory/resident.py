@@ -68,7 +68,7 @@ def trained_amounts(trained: tuple[Trained, ...], kind: str, parts: int) -> tupl
     return tuple(Amount(t.label, "one", t.each, t.itemsize, kind, t.count) for t in trained)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def residents(setup: Setup, workspace: int) -> Residents:
     """Resident bytes of a training run on one GPU.
 

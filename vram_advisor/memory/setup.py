@@ -166,7 +166,7 @@ def notes(setup: Setup) -> tuple[str, ...]:
     return tuple(said)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> Setup:
     """Make every choice of a training run.
 

@@ -102,7 +102,7 @@ OUTPUTS_GROUP = ("activations", "outputs that the loop keeps", "peft method_comp
 LOSS_GROUP = ("loss", "logits and loss", TAPE)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def compile_step(key: StepKey) -> Step:
     """Play every kind of layer and the loss, and place them in the step."""
     model, n = key.model, key.numerics

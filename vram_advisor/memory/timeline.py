@@ -56,7 +56,7 @@ def sequences(workload: Workload, micro_batch_size: Any) -> Any:
     return micro_batch_size * (2 if workload.objective in ("dpo", "orpo") else 1)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def without_size(workload: Workload) -> Workload:
     """The workload with batch and length 1: choices and residents do not depend on them and are made once."""
     return replace(workload, micro_batch_size=1, sequence_length=1)
@@ -83,7 +83,7 @@ def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool =
     return key if n is key.numerics and head is key.head else replace(key, numerics=n, head=head)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def step_of(setup: Setup, dequantize: bool, one_sequence: bool, windowed: bool) -> Step:
     """The step of a run in one of its variants; found by the run itself, since its choices are many to compare."""
     return compile_step(variant(setup.key, dequantize, one_sequence, windowed))

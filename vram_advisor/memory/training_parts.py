@@ -17,7 +17,7 @@ HUMPED = frozenset({"loss", "working_set", "gathered"})
 """Kinds of components that ``humps`` looks at."""
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def group_size(group: Group) -> Size:
     """The sum of what a group holds; it stands for all batches and lengths."""
     return tuple(map(sum, zip(*(a.size for a in group.amounts), strict=True))) or ZERO
@@ -80,7 +80,7 @@ def offloaded(setup: Setup, values: tuple[int, ...]) -> int:
     return setup.key.model.num_hidden_layers * int(boundary.nbytes(values))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def adapter(setup: Setup) -> Adapter | None:
     """What is trained and the size of its file; None for a full fine-tune."""
     if setup.workload.method == "full":
