@@ -5,9 +5,15 @@ from __future__ import annotations
 from textual.await_complete import AwaitComplete
 from textual.screen import Screen, ScreenResultType
 
+from vram_advisor.tui.forgetting import forget_gone_widgets
+
 
 class Ready(Screen[ScreenResultType]):
     """A screen that acts on keys once all of its parts are there, and closes once."""
+
+    def on_screen_resume(self) -> None:
+        """The screen above has closed."""
+        forget_gone_widgets()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is possible on a screen that is not built yet."""

@@ -1,0 +1,146 @@
+"""An hour at the terminal app: thousands of random keys and sizes, and how its memory grows.
+
+    python benchmarks/tui_hour.py [--keys N] [--seed S] [--sample N]
+
+The app runs on the real memory model, in this process, on a home of its own without a network and without a GPU. Every
+key is one of those that a person may press; three in a hundred steps are another size of the terminal. Memory is the
+resident set of the process [MB = 10**6 B]. It is compared with that after the first 200 keys: by then all modules have
+been imported, and each kind of screen has been drawn about once. What comes later, the caches of the memory model
+included, counts as growth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import inspect
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+KEYS = (
+    "up", "down", "left", "right", "h", "j", "k", "l", "enter", "escape", "tab", "shift+tab", "m", "g", "v", "a", "u", "p",
+    "e", "y", "c", "1", "2", "3", "4", "question_mark", "ctrl+p", "pageup", "pagedown", "home", "end", "backspace", "7", "x",
+    "ctrl+z", "space",
+)  # fmt: skip
+OFTEN = ("escape",) * 14 + ("up", "down", "left", "right", "enter") * 3
+"""Keys that come more often: back to the main screen, and around on it."""
+SIZES = ((120, 36), (80, 24), (20, 5), (200, 60), (99, 29), (1, 1))
+STEPS: tuple[str | tuple[int, int], ...] = (KEYS + OFTEN) * 3 + SIZES
+TOTAL, SAMPLE, SEED = 10_000, 500, 1
+FIRST = 200
+"""Keys after which the memory is taken that all later ones are compared with."""
+LIMIT = 0.20
+"""Growth that is allowed."""
+BURST = 5
+"""Steps that come before the first of them has to be answered, as when a key is held."""
+
+
+def steps(seed: int) -> Iterator[str | tuple[int, int]]:
+    """The keys and sizes of a seed, without end."""
+    chosen = random.Random(seed)
+    while True:
+        yield chosen.choice(STEPS)
+
+
+def resident() -> int:
+    """Memory of this process [B], without what waits for the collector of cycles."""
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+async def hour(total: int, seed: int, sample: int) -> int:
+    """Press, print, and say 1 where the memory grew too much or something broke."""
+    from textual import events
+
+    from vram_advisor.domain.plan import Workload
+    from vram_advisor.tui.app import AdvisorApp
+    from vram_advisor.tui.situation import Situation
+
+    class Stays(AdvisorApp):
+        """Does not end: the palette offers that, too."""
+
+        CSS_PATH = Path(inspect.getfile(AdvisorApp)).with_name("app.tcss")
+
+        async def action_quit(self) -> None:
+            return
+
+    app = Stays(situation=Situation(model="llama-3.1-8b", gpu="rtx-4080", workload=Workload(method="lora")))
+    base, most, broken = 0, 0.0, 0
+    began = last = time.perf_counter()
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await settled(pilot)
+        print(f"{'keys':>6}  {'MB':>7}  {'growth':>7}  {'ms/key':>7}  {'objects':>8}", flush=True)
+        chosen = steps(seed)
+        for count in range(1, total + 1):
+            step = next(chosen)
+            if isinstance(step, str):
+                app.post_message(events.Key(step, step if len(step) == 1 else None))
+            else:
+                await pilot.resize_terminal(*step)
+            if count % BURST == 0:
+                await pilot.pause(0)
+            if count % 100 == 0:
+                await settled(pilot)
+                broken += sum(each.title == "Defect" for each in app._notifications)
+                app.clear_notifications()
+                if app.return_code is not None:
+                    raise RuntimeError(f"the app ended by itself after {count} keys")
+            if count in (FIRST, total) or count % sample == 0:
+                now = time.perf_counter()
+                memory = resident()
+                base = base or memory
+                growth = memory / base - 1
+                most = max(most, growth)
+                each = 1000 * (now - last) / (FIRST if count == FIRST else count % sample or sample)
+                print(
+                    f"{count:>6}  {memory / 1e6:>7.1f}  {100 * growth:>6.1f}%  {each:>7.1f}  {len(gc.get_objects()):>8}",
+                    flush=True,
+                )
+                last = time.perf_counter()
+        while len(app.screen_stack) > 2:
+            app.pop_screen()
+            await pilot.pause()
+    kept = most <= LIMIT and not broken
+    print(
+        f"{total} keys of seed {seed} in {time.perf_counter() - began:.0f} s: {broken} defects, memory grew by at most "
+        f"{100 * most:.1f} % over {base / 1e6:.1f} MB after {FIRST} keys (limit {100 * LIMIT:.0f} %)"
+    )
+    print("kept" if kept else "missed")
+    return 0 if kept else 1
+
+
+async def settled(pilot: Any) -> None:
+    """Wait until nothing is worked on in the background."""
+    for _ in range(500):
+        await pilot.pause()
+        if all(worker.is_finished for worker in pilot.app.workers):
+            return
+        await asyncio.sleep(0.02)
+
+
+def main() -> int:
+    """Read the options, press."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=TOTAL, help="how many keys and sizes (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="of their choice (default %(default)s)")
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="a line every so many keys (default %(default)s)")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        for name in ("HOME", "HF_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+            os.environ[name] = home
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ.pop("VRAM_ADVISOR_CONFIG", None)
+        return asyncio.run(hour(asked.keys, asked.seed, asked.sample))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
