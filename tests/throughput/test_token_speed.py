@@ -98,6 +98,19 @@ def test_layers_on_the_processor_cost_the_memory_of_the_computer(llama_7b: Model
     assert faster.tokens_per_second.mid > 3 * rates[3]
 
 
+def test_a_byte_of_experts_costs_less_on_the_processor_than_one_that_every_token_passes(
+    mixtral: ModelSpec, rtx_4090: GpuSpec
+) -> None:
+    weights = stored_gguf(gguf_tensors(mixtral, "Q4_K_M"))
+    dense, experts = (
+        generated(mixtral, rtx_4090, weights, **{name: weights.dense}) for name in ("host_bytes", "host_experts_bytes")
+    )
+    read = [float(next(t.work for t in speed.terms if t.resource == "host")) for speed in (dense, experts)]
+    # Two experts of eight are read.
+    assert read == pytest.approx([weights.dense, weights.dense / 4])
+    assert experts.tokens_per_second.mid > 1.5 * dense.tokens_per_second.mid
+
+
 def test_the_file_of_a_tied_model_is_read_with_its_embedding() -> None:
     tied, untied = find_model("llama-3.2-1b"), find_model("llama-2-7b")
     for model in (tied, untied):

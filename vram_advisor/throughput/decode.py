@@ -41,7 +41,7 @@ def decode_speed(
         sequences: that are generated together; number or array.
         gpus: that hold the model: whole layers each (llama.cpp, transformers) or a part of every layer (vllm).
         cache_itemsize: of a cached element [B].
-        host_bytes: of whole layers in system memory, which run on the processor [B].
+        host_bytes: of weights in system memory that every token passes; the processor works on them [B].
         host_experts_bytes: of experts there, of which a token reads those that it is sent to [B].
         host_cache: share of the cache that lies there.
         host_gb_per_s: bandwidth of system memory; None: two channels of DDR5.
@@ -54,9 +54,8 @@ def decode_speed(
         return None
     counts = work(model)
     split = gpus if runtime == "vllm" else 1
-    everything = weights.dense + weights.experts
     read = weights.read(model, sequences)
-    away = read * host_bytes / everything if everything else 0.0
+    away: Number = min(host_bytes, weights.dense)
     if host_experts_bytes:
         away = away + host_experts_bytes * (read - weights.dense) / weights.experts
     cached = cache_bytes(counts, context, cache_itemsize) * sequences
