@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vram_advisor.domain.estimate import PHASE_TITLES
@@ -79,7 +79,7 @@ def advice_lines(answer: AdviceAnswer, look: Look, width: int, gpu: str | None =
             line("No plan that was looked at beats these in memory, time and quality at once", "bold"), width
         )
         yield from indented(_front(answer, width - 2))
-    notes = (*answer.notes, *([said] if (said := calibrated_by(answer.calibration)) else ()))
+    notes = advice_notes(answer)
     if notes:
         yield BLANK
     for note in notes:
@@ -93,11 +93,11 @@ def _advice(
     heading = " + ".join(move.title for move in advice.moves)
     yield from wrapped(((f"{number}. {heading}", "bold"), (reasons, "dim")), width, hanging=3)
     yield from indented(_bars(advice, answer, look), 3)
-    sentences = [_memory(advice), _time(advice), _peak(advice)]
+    sentences = [*advice_sentences(advice)]
     costs = list(dict.fromkeys(move.cost for move in advice.moves if move.cost))
     # What costs nothing goes without saying beside what does.
     costs = [cost for cost in costs if not cost.startswith(NOTHING)] or costs[:1]
-    sentences.append(f"Costs: {'; '.join(costs)}." if costs else "")
+    sentences.append(cost_words(costs))
     needs = dict.fromkeys(move.needs for move in advice.moves if move.needs)
     sentences.append(f"Needs: {'; '.join(needs)}." if needs else "")
     if advice.then:
@@ -122,6 +122,29 @@ def _bars(advice: Advice, answer: AdviceAnswer, look: Look) -> Iterator[Line]:
         )
     if free is not None:
         yield ((f"{'free':<5}", "dim"), (look.bar(free / most, BAR).ljust(BAR), "dim"), (f" {gib(free)}", "dim"))
+
+
+def advice_sentences(advice: Advice) -> list[str]:
+    """What a change saves, how long it takes, and where the peak goes."""
+    return [said for said in (_memory(advice), _time(advice), _peak(advice)) if said]
+
+
+def cost_words(costs: Sequence[str]) -> str:
+    """What changes cost; empty where nothing is said.
+
+    >>> cost_words(["none: as fast or faster"]), cost_words(["less can be learnt"])
+    ('Costs nothing: as fast or faster.', 'Costs: less can be learnt.')
+    """
+    said = "; ".join(costs)
+    if said.startswith(NOTHING):
+        return f"Costs nothing{said[len(NOTHING) :]}."
+    return f"Costs: {said}." if said else ""
+
+
+def advice_notes(answer: AdviceAnswer) -> tuple[str, ...]:
+    """What else is to be known."""
+    calibrated = calibrated_by(answer.calibration)
+    return (*answer.notes, *([calibrated] if calibrated else ()))
 
 
 def _memory(advice: Advice) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vram_advisor.report.advice_document import OneAdviceDocument, advice_document
-from vram_advisor.report.advising import FIELD_TITLES, calibrated_by
+from vram_advisor.report.advising import FIELD_TITLES, advice_notes
 from vram_advisor.report.command import command_line
 from vram_advisor.report.formats.csv_rows import ENDS, csv_text
 from vram_advisor.report.formats.markdown import escaped, fenced, items, table
@@ -64,7 +64,7 @@ def advice_markdown(answer: AdviceAnswer, gpu: str | None) -> str:
             "### How far this card goes, all else as it is",
             table(["", "asked", "largest", "then"], bounds, ["asked", "largest"]),
         ]
-    notes = (*answer.notes, *([said] if (said := calibrated_by(answer.calibration)) else ()))
+    notes = advice_notes(answer)
     return "\n\n".join([*parts, *([items(notes)] if notes else ())]) + "\n"
 
 

@@ -31,21 +31,21 @@ def folded(parent: Element, summary: str) -> Element:
 def options_rows(parent: Element, answer: Answer) -> None:
     """The four numbers of every option with their intervals."""
     meter = terms(answer.device).meter
-    body = _table(parent, ["option", "number", "middle", "90 % from", "to"])
+    body = table_body(parent, ["option", "number", "middle", "90 % from", "to"])
     for option in answer.options:
         for name, _, number in four_numbers(option, meter):
             row = node(body, "tr")
             node(row, "td", option.title)
             node(row, "td", name)
             _interval(row, number)
-    body = _table(parent, ["option", "verdict", "spare", "likely", "peak at", "on the host"])
+    body = table_body(parent, ["option", "verdict", "spare", "likely", "peak at", "on the host"])
     for option in answer.options:
         _verdict(node(body, "tr"), option)
 
 
 def component_rows(parent: Element, option: Option, said: Terms) -> None:
     """Every component: when it is there, how much it is, and the products that it is the sum of."""
-    body = _table(parent, ["part", "size", "90 % from", "to", "while", "as computed"], "roomy")
+    body = table_body(parent, ["part", "size", "90 % from", "to", "while", "as computed"], "roomy")
     peak, phases = option.estimate.peak.phase, [phase.phase for phase in option.estimate.phases]
     for component in sorted(option.estimate.components, key=lambda c: (peak not in c.alive, -abs(c.nbytes))):
         row = node(body, "tr")
@@ -76,7 +76,7 @@ def alive_words(phases: Sequence[str], alive: Sequence[str]) -> str:
 def map_rows(parent: Element, found: FitMap) -> None:
     """Every cell of the map, where it stands on the picture."""
     node(parent, "p", f"{axis_title(found.columns)}, from left to right:")
-    body = _table(parent, [axis_title(found.rows), *map(value_title, found.columns.values)])
+    body = table_body(parent, [axis_title(found.rows), *map(value_title, found.columns.values)])
     for i, value in enumerate(found.rows.values):
         row = node(body, "tr")
         node(row, "th", value_title(value), scope="row")
@@ -123,7 +123,8 @@ def _interval(row: Element, interval: Interval) -> None:
         size_cell(row, nbytes)
 
 
-def _table(parent: Element, headings: Sequence[str], style: str | None = None) -> Element:
+def table_body(parent: Element, headings: Sequence[str], style: str | None = None) -> Element:
+    """A table with its headings; its empty body."""
     table = node(parent, "table", class_=style)
     row = node(node(table, "thead"), "tr")
     for heading in headings:
@@ -131,5 +132,17 @@ def _table(parent: Element, headings: Sequence[str], style: str | None = None) -
     return node(table, "tbody")
 
 
-NUMBERS: Iterable[str] = ("middle", "90 % from", "to", "size", "needs", "spare", "likely", "on the host")
+NUMBERS: Iterable[str] = (
+    "middle",
+    "90 % from",
+    "to",
+    "size",
+    "needs",
+    "spare",
+    "likely",
+    "on the host",
+    "time",
+    "asked",
+    "largest",
+)
 """Headings of columns of numbers."""
