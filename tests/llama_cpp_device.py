@@ -43,8 +43,10 @@ class Devices:
         self.addresses = [c.addressof(table) for table in self.tables]
         self.buffer_types = [c.addressof(table) for table in self.buffer_tables]
         self.host_type = c.addressof(self.host_table)
-        self.malloc = c.CDLL(None).aligned_alloc
+        self.malloc, self.free = c.CDLL(None).aligned_alloc, c.CDLL(None).free
         self.malloc.restype, self.malloc.argtypes = Pointer, [Size, Size]
+        self.free.restype, self.free.argtypes = None, [Pointer]
+        self.allocated: list[int] = []
         self.fill_buffer_types()
         self.fill_devices()
         self.fill_registry()
@@ -105,10 +107,18 @@ class Devices:
         return c.addressof(text)
 
     def allocate(self, kind: int, nbytes: int) -> int:
-        """States of fixed size are allocated even in a plan: in the memory of this machine."""
-        buffer: int = self.library.buffer_from(self.malloc(4096, padded(max(nbytes, 1), 4096)), nbytes)
+        """States of fixed size and adapters are allocated even in a plan: in the memory of this machine."""
+        address: int = self.malloc(4096, padded(max(nbytes, 1), 4096))
+        self.allocated.append(address)
+        buffer: int = self.library.buffer_from(address, nbytes)
         c.c_void_p.from_address(buffer + 88).value = kind
         return buffer
+
+    def release(self) -> None:
+        """Give back what was allocated: once nothing of the plan is in use."""
+        for address in self.allocated:
+            self.free(address)
+        self.allocated.clear()
 
     def size(self, tensor: Tensor) -> int:
         """Bytes of a tensor: quantised rows run on to a multiple of 512, and attention copies its cache to F16."""

@@ -126,7 +126,11 @@ class Tensor:
         self.address = address
         self.type = c.c_int32.from_address(address).value
         self.op = c.c_int32.from_address(address + 80).value
-        self.ne = [c.c_int64.from_address(address + 16 + 8 * i).value for i in range(4)]
+
+    @property
+    def ne(self) -> list[int]:
+        """Elements per dimension, innermost first."""
+        return list((c.c_int64 * 4).from_address(self.address + 16))
 
     def source(self, i: int) -> "Tensor | None":
         """What the operation reads."""
