@@ -68,7 +68,7 @@ async def hour(total: int, seed: int, sample: int) -> int:
     class Stays(AdvisorApp):
         """Does not end: the palette offers that, too."""
 
-        CSS_PATH = Path(inspect.getfile(AdvisorApp)).with_name("app.tcss")
+        CSS_PATH = str(Path(inspect.getfile(AdvisorApp)).with_name("app.tcss"))
 
         async def action_quit(self) -> None:
             return
