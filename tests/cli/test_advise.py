@@ -47,6 +47,58 @@ def test_examples_that_are_cut_are_counted(command: Command, tmp_path: Path) -> 
     assert any("--sequence-length 3000 keeps them whole" in note for note in found["notes"])
 
 
+@pytest.mark.parametrize(
+    ("tokens", "length", "words"),
+    [
+        ((5000, 100), 2048, "keeps all but 1 whole: the model was made for 4,096 positions"),
+        ((5000, 6000, 3000), 2048, "keeps all but 2 whole: the model was made for 4,096 positions"),
+        ((1_250_000, 100), 4096, "cut to it; the model was made for 4,096 positions"),
+        ((4096, 100), 2048, "--sequence-length 4096 keeps them whole"),
+    ],
+)
+def test_no_length_is_proposed_that_the_model_was_not_made_for(
+    command: Command, tmp_path: Path, tokens: tuple[int, ...], length: int, words: str
+) -> None:
+    # Llama 2 was made for 4,096 positions.
+    found = document(command, "--dataset", lengths(tmp_path, *tokens), "--sequence-length", length)
+    (said,) = (note for note in found["notes"] if "cut to it" in note)
+    assert words in said
+    proposed = said.partition("--sequence-length ")[2].split(" ")[0]
+    assert int(proposed or 0) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--packing",), "--packing has no effect without --dataset or --tokens"),
+        (("--packing", "--epochs", 3), "--packing and --epochs have no effect without --dataset or --tokens"),
+        (("--currency", "EUR"), "--currency has no effect without --price-per-kwh or --rent-per-hour"),
+    ],
+)
+def test_what_says_nothing_without_a_dataset_is_named(
+    command: Command, arguments: tuple[object, ...], words: str
+) -> None:
+    assert words in " ".join(document(command, *arguments)["notes"])
+
+
+def test_prices_say_nothing_of_inference(command: Command) -> None:
+    found = json.loads(command("advise", "--model", "7b", "--gpu", "rtx-5090", "--json", "--price-per-kwh", 0.3).out)
+    assert any("--price-per-kwh and --rent-per-hour are for a fine-tune" in note for note in found["notes"])
+
+
+def test_without_a_dataset_prices_are_those_of_a_million_tokens(command: Command) -> None:
+    prices = ("--price-per-kwh", 0.3, "--rent-per-hour", 2, "--currency", "EUR")
+    (note,) = (note for note in document(command, *prices)["notes"] if "million" in note)
+    cost = document(command, *prices, "--tokens", 1_000_000)["job"]["cost"]
+    assert f"A million tokens cost {cost['mid']:.2g} ({cost['low']:.2g}–{cost['high']:.2g}) EUR (as asked)" in note
+    assert not [note for note in document(command)["notes"] if "million" in note or "no effect" in note]
+
+
+def test_one_example_is_one_example(command: Command, tmp_path: Path) -> None:
+    said = " ".join(command(*ASK[:-1], "--dataset", lengths(tmp_path, 100)).out.split())
+    assert "1 example, 100 tokens" in said
+
+
 def test_a_job_has_steps_hours_energy_and_money_with_intervals(command: Command, tmp_path: Path) -> None:
     file = lengths(tmp_path, *([512] * 1000))
     found = document(

@@ -14,6 +14,7 @@ from vram_advisor.advice.longest import longest_length
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.report.schema import schema
 from vram_advisor.sources import calibrations
+from vram_advisor.units.errors import BadInput
 
 FEW = ("llama", "13b")
 
@@ -86,6 +87,13 @@ def test_cards_are_what_check_says_of_them(command: Command) -> None:
         assert option.verdict.headroom_bytes == cards[id]["headroom_bytes"]
     span = cards["rtx-5090"]["tokens_per_second"]
     assert 0 < span["low"] < span["mid"] < span["high"]
+
+
+def test_cards_of_other_names_are_found_or_refused() -> None:
+    named = api.rank("7b", cards=["RTX 5090", "rtx-4090"], method="qlora")
+    assert {card.spec.id for card in named.cards} == {"rtx-5090", "rtx-4090"}
+    with pytest.raises(BadInput, match="Nearest: .*rtx-5090"):
+        api.rank("7b", cards=["rtx-4090", "rtx-50900"], method="qlora")
 
 
 def test_several_of_a_kind_cost_and_draw_so_many_times_as_much(command: Command) -> None:

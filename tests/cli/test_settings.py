@@ -57,6 +57,14 @@ def test_habits_of_another_method_say_nothing(command: Command, settings: Path) 
     assert found["options"][0]["plan"]["lora_r"] == 32 and found["workload"]["context_length"] == 4096
 
 
+def test_habits_of_a_job_say_nothing_where_there_is_none(command: Command, settings: Path) -> None:
+    settings.write_text('gpu = "rtx-5090"\nprice_per_kwh = 0.5\ncurrency = "CHF"\nepochs = 3\npacking = true\n')
+    for method in ("inference", "qlora"):
+        found = asked(command, "advise", "--model", "7b", "--method", method, "--json")
+        assert not any("no effect" in note for note in found["notes"])
+        assert any("A million tokens cost" in note for note in found["notes"]) is (method == "qlora")
+
+
 def test_prices_and_lists(command: Command, settings: Path) -> None:
     settings.write_text(
         'gpu = "rtx-5090"\nprice_per_kwh = 0.5\ncurrency = "CHF"\ntarget_modules = ["q_proj", "v_proj"]\n'

@@ -1,4 +1,7 @@
-"""A fine-tune on a dataset: the length that decides its memory, and what it takes in hours, energy and money."""
+"""A fine-tune on a dataset: the length that decides its memory, and what it takes in hours, energy and money.
+
+Without a dataset prices are said of a million tokens.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.job import Dataset, PlannedJob
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.domain.throughput import Speed
+from vram_advisor.domain.throughput import Span, Speed
 from vram_advisor.sources.dataset import read_lengths
 from vram_advisor.throughput.dataset import job
 from vram_advisor.units.errors import BadInput
+
+MILLION = 1_000_000
+"""Tokens that prices are said of where there is no dataset."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -46,8 +52,14 @@ def read_examples(asked: Dataset, model: str, workload: Workload) -> Examples:
     return Examples((length,), "as asked", length / asked.tokens, packed=True, known=False)
 
 
-def at_longest(workload: Workload, examples: Examples) -> tuple[Workload, tuple[str, ...]]:
-    """The workload at the length of the longest batch, which decides the peak, and what has to be said about it."""
+def at_longest(
+    workload: Workload, examples: Examples, positions: int | None = None
+) -> tuple[Workload, tuple[str, ...]]:
+    """The workload at the length of the longest batch, which decides the peak, and what has to be said about it.
+
+    Args:
+        positions: that the model was made for; None: as many as one likes.
+    """
     if not examples.known:
         return workload, ()
     limit, longest = workload.sequence_length, max(examples.tokens)
@@ -56,9 +68,8 @@ def at_longest(workload: Workload, examples: Examples) -> tuple[Workload, tuple[
     cut = sum(length > limit for length in examples.tokens)
     if cut:
         them = "example is" if cut == 1 else "examples are"
-        said.append(
-            f"{cut:,} {them} longer than {limit:,} tokens and cut to it; --sequence-length {longest} keeps them whole."
-        )
+        remedy = keeping(examples.tokens, limit, positions)
+        said.append(f"{cut:,} {them} longer than {limit:,} tokens and cut to it; {remedy}.")
     if examples.packed:
         said.append(f"Examples are packed to sequences of {limit:,} tokens, so every batch needs the same.")
         return workload, tuple(said)
@@ -74,6 +85,56 @@ def at_longest(workload: Workload, examples: Examples) -> tuple[Workload, tuple[
         replace(workload, sequence_length=decides, lengths="varied", padding="padded" if padded else workload.padding),
         tuple(said),
     )
+
+
+def keeping(lengths: tuple[int, ...], limit: int, positions: int | None) -> str:
+    """Which sequence length would not cut examples, as far as the model was made for it."""
+    longest = max(lengths)
+    if positions is None or longest <= positions:
+        return f"--sequence-length {longest} keeps them whole"
+    made_for = f"the model was made for {positions:,} positions, and the longest example has {longest:,} tokens"
+    if limit >= positions:
+        return made_for
+    beyond = sum(length > positions for length in lengths)
+    return f"--sequence-length {positions} keeps all but {beyond:,} whole: {made_for}"
+
+
+def without_dataset(asked: Dataset, workload: Workload) -> list[str]:
+    """What was said about a job and has no effect, as there is no dataset."""
+    if asked.asked:
+        return []
+    idle = ["--packing"] if asked.packing else []
+    idle += ["--epochs"] if asked.epochs != 1 else []
+    priced = asked.price_per_kwh is not None or asked.rent_per_hour is not None
+    said = [f"{' and '.join(idle)} has no effect without --dataset or --tokens."] if len(idle) == 1 else []
+    said += [f"{' and '.join(idle)} have no effect without --dataset or --tokens."] if len(idle) > 1 else []
+    if asked.currency is not None and not priced:
+        said.append("--currency has no effect without --price-per-kwh or --rent-per-hour.")
+    if priced and not workload.trains:
+        said.append("--price-per-kwh and --rent-per-hour are for a fine-tune: they have no effect on inference.")
+    return said
+
+
+def price_of_a_million(
+    asked: Dataset, model: ModelSpec, workload: Workload, plan: Plan, title: str, pace: Pace
+) -> str | None:
+    """What a million tokens take at the prices that were given, where there is no dataset; None where no price was."""
+    if asked.asked or not workload.trains or (asked.price_per_kwh is None and asked.rent_per_hour is None):
+        return None
+    one = replace(asked, tokens=MILLION, epochs=1.0)
+    made = planned_job(read_examples(one, model.id, workload), one, model, workload, plan, title, pace)
+    cost = made.job.cost if made is not None else None
+    if cost is None:
+        return f"What a million tokens cost is not known: the catalogue lacks the rates of {pace.device.name}."
+    money = f" {asked.currency}" if asked.currency else ""
+    return f"A million tokens cost {_interval(cost)}{money} ({title}); --dataset or --tokens says it of the whole job."
+
+
+def _interval(span: Span) -> str:
+    low, mid, high = (
+        f"{value:,.0f}" if value >= 100 else f"{value:.2g}" for value in map(float, (span.low, span.mid, span.high))
+    )
+    return f"{mid} ({low}–{high})"
 
 
 def planned_job(

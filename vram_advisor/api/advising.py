@@ -50,7 +50,7 @@ def advise(
     """
     from vram_advisor.advice.advise import Desk
     from vram_advisor.advice.advise import advise as advised
-    from vram_advisor.advice.job import at_longest, planned_job, read_examples
+    from vram_advisor.advice.job import at_longest, planned_job, price_of_a_million, read_examples, without_dataset
     from vram_advisor.advice.levers import Setting
     from vram_advisor.advice.pace import Pace
 
@@ -60,7 +60,7 @@ def advise(
     examples, notes = None, tuple[str, ...]()
     if dataset is not None and dataset.asked:
         examples = read_examples(dataset, spec.id if isinstance(model, ModelSpec) else model, workload)
-        workload, notes = at_longest(workload, examples)
+        workload, notes = at_longest(workload, examples, spec.max_position_embeddings)
     device = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
     if device is None:
         raise Missing("There is no GPU in this machine to advise on: name a card with --gpu, such as --gpu rtx-5070.")
@@ -72,6 +72,7 @@ def advise(
         *notes,
         *limits(spec, workload, chosen, device),
         *without_effect(workload, plan),
+        *(without_dataset(dataset, workload) if dataset is not None else ()),
         *(not_llama_cpp(spec, workload, plan) if named_runtime is None else ()),
         *spec.notes,
     ]
@@ -91,14 +92,17 @@ def advise(
         calibration=used,
         notes=tuple(dict.fromkeys([*found.notes, *said, *found.asked.estimate.notes, *kept.problems])),
     )
-    if examples is None or dataset is None:
+    if dataset is None:
         return found
     if found.asked.verdict.outcome != "fits" and found.advices:
         best = found.advices[0]
-        title = " + ".join(move.title for move in best.moves)
-        job = planned_job(examples, dataset, best.model, best.workload, best.plan, title, pace)
+        run = (best.model, best.workload, best.plan, " + ".join(move.title for move in best.moves), pace)
     else:
-        job = planned_job(examples, dataset, spec, workload, setting.plan, "as asked", pace)
+        run = (spec, workload, setting.plan, "as asked", pace)
+    if examples is None:
+        price = price_of_a_million(dataset, *run)
+        return found if price is None else replace(found, notes=(*found.notes, price))
+    job = planned_job(examples, dataset, *run)
     if job is None:
         unknown = f"How long it takes is not known: the catalogue lacks the rates of {device.name}."
         return replace(found, notes=(*found.notes, unknown))

@@ -125,6 +125,13 @@ def fitting(
     return replace(found, calibration=used)
 
 
+def named_cards(names: Sequence[str]) -> tuple[GpuSpec, ...]:
+    """The cards of these names, in the order of the catalogue. Raises BadInput with the nearest names."""
+    known = {card.id: card for card in list_gpus()}
+    wanted = {name if name in known else catalog_gpus.find_gpu(name).id for name in names}
+    return tuple(card for id, card in known.items() if id in wanted)
+
+
 def rank(
     model: str | ModelSpec,
     *,
@@ -140,7 +147,7 @@ def rank(
     """The cards of the catalogue by how they do a job, those first that fit and are smallest.
 
     Args:
-        cards: ids of the catalogue; None: all.
+        cards: names of the catalogue; None: all.
         gpu, gpu_index: the present card, that others are compared with; None: the one of this machine, if any.
         calibrated: correct the nominal coefficients by what was measured, on each card what applies to it.
         others: as for ``check``; without a quantization the most exact is what is asked.
@@ -157,7 +164,7 @@ def rank(
     spec = with_company(spec, plan)
     title, plan = plans(spec, workload, plan, plan.quantization, None)[0]
     present = resolve_device(gpu, gpu_index, plan.num_gpus, machine)
-    chosen = [card for card in list_gpus() if cards is None or card.id in cards]
+    chosen = list_gpus() if cards is None else named_cards(cards)
     kept = stored() if calibrated else Stored()
 
     def learnt(workload: Workload, plan: Plan, device: Device) -> tuple[Coefficients, AppliedCalibration | None]:

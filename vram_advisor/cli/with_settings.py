@@ -52,6 +52,8 @@ def with_settings(arguments: Sequence[str]) -> list[str]:
         idle |= set(CARD)
     if named & {"--dataset", "--tokens"}:
         idle |= {"dataset", "tokens"}
+    if not named & {"--dataset", "--tokens"} and not set(settings) & {"dataset", "tokens"}:
+        idle |= {"epochs", "packing"}
     if "--config" in named:
         # The run that another program's file describes is not to be changed by habits.
         idle |= set(ASK)
@@ -74,7 +76,7 @@ def _idle(typed: Sequence[str], settings: dict[str, Any]) -> set[str]:
         if name == "--method":
             method = value if equals else "".join(typed[place + 1 : place + 2])
     if method == "inference":
-        return {*TRAINING_ONLY, *ADAPTERS}
+        return {*TRAINING_ONLY, *ADAPTERS, *JOB}
     return {*INFERENCE_ONLY, *LLAMA_CPP_ONLY, "runtime", *(ADAPTERS if method == "full" else ())}
 
 
