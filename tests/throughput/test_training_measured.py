@@ -1,22 +1,25 @@
 """The few training steps whose time is known, against what is foreseen.
 
-They are no independent test where an efficiency was set on them: the rows of the RTX 5090 set ``matrix_geforce``, that of
-the A100 ``matrix_ampere``, the price of NF4 ``dequantize_bnb``. Only the RTX 4060, the streamed weights and the shares of
+They are no independent test where an efficiency was set on them: the rows of the RTX 5090 set ``products_geforce``, that of
+the A100 ``products_ampere``, the price of NF4 ``dequantize_bnb``. Only the RTX 4060, the streamed weights and the shares of
 short micro batches set nothing. So each source is judged once more by what is left where it is not known: the priors.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 import pytest
 
 from vram_advisor.domain.efficiencies import EFFICIENCIES, Efficiencies
-from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.domain.gpu import GpuSpec
+from vram_advisor.domain.plan import Method, Plan, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.throughput import Speed
 from vram_advisor.sources.catalog_gpus import find_gpu
 from vram_advisor.sources.catalog_models import find_model
 from vram_advisor.throughput.training import training_speed
+from vram_advisor.throughput.training_terms import UNFILLED
 
 HABITS = recipe("transformers-peft")
 NF4 = Plan(quantization="nf4_double", optimizer="adamw_torch", loss="chunked")
@@ -68,8 +71,8 @@ STEPS = (
 
 
 SET_BY = {
-    "rtx-5090": {"matrix_geforce": (0.7, 0.35), "dequantize_bnb": (0.3, 0.7)},
-    "a100-sxm4-80gb": {"matrix_ampere": (0.7, 0.35)},
+    "rtx-5090": {"products_geforce": (0.7, 0.35), "dequantize_bnb": (0.3, 0.7)},
+    "a100-sxm4-80gb": {"products_ampere": (0.8, 0.35)},
     "rtx-4060": {},
 }
 """Shares that a source set, with value and spread of the prior: that of other cards, that of other 4-bit kernels."""
@@ -91,7 +94,7 @@ def timed(model: str, workload: Workload, plan: Plan, gpu: str) -> Speed:
 
 def share_of_the_rate(speed: Speed) -> float:
     """Of the matrix rate, over the whole step."""
-    products = [term for term in speed.terms if term.resource == "compute"]
+    products = [term for term in speed.terms if term.resource == "compute" and term.label != UNFILLED]
     flops = sum(float(term.work) for term in products)
     return flops / (products[0].rate * float(speed.seconds_per_step.mid))
 
@@ -111,8 +114,8 @@ def test_half_of_the_measured_steps_are_foreseen_to_a_fifth() -> None:
 
 
 def test_the_error_of_each_step_is_that_of_the_method() -> None:
-    """Printed in docs/method.md, section 8; the last one is a miss of a factor of two."""
-    assert [100 * error(step) for step in STEPS] == pytest.approx([-2, -15, -6, 103], abs=2)
+    """Printed in docs/method.md, section 8; the last one is a miss."""
+    assert [100 * error(step) for step in STEPS] == pytest.approx([-10, -18, 5, 45], abs=2)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
@@ -124,7 +127,7 @@ def test_the_interval_of_one_who_does_not_know_the_source_holds_it(step: Step) -
 def test_the_error_on_a_source_that_was_left_out() -> None:
     """Printed in docs/method.md, section 8; a median of 27 %, where 20 % are wanted."""
     errors = [float(step.foreseen_without_itself().tokens_per_second.mid) / step.mid - 1 for step in STEPS]
-    assert [100 * each for each in errors] == pytest.approx([-23, -31, -6, 103], abs=2)
+    assert [100 * each for each in errors] == pytest.approx([-25, -30, 5, 45], abs=2)
     assert median(map(abs, errors)) == pytest.approx(0.27, abs=0.02)
 
 
@@ -154,26 +157,49 @@ def test_streamed_weights_are_dearer_than_measured() -> None:
     assert 1.005 < price(7168) < 1.015
 
 
-METHODS = (("qlora", "nf4_double"), ("lora", "bf16"), ("full", "bf16"))
+METHODS: tuple[tuple[Method, str], ...] = (("qlora", "nf4_double"), ("lora", "bf16"), ("full", "bf16"))
 MODELS = ("qwen2.5-1.5b", "llama-3.1-8b", "qwen3-14b")
 
 
-def shares(lengths: tuple[int, ...]) -> list[float]:
-    """Of fine-tunes of three sizes by three methods on an A100."""
+def shares(cards: Sequence[GpuSpec], lengths: tuple[int, ...]) -> list[float]:
+    """Of fine-tunes of three sizes by three methods on cards."""
     return [
-        share_of_the_rate(
-            timed(model, Workload(method=method, sequence_length=length), Plan(quantization=fmt), "a100-sxm4-80gb")  # type: ignore[arg-type]
-        )
+        share_of_the_rate(found)
+        for card in cards
         for model in MODELS
         for method, fmt in METHODS
         for length in lengths
+        if (found := typical(card, model, method, fmt, length)) is not None
     ]
 
 
-def test_whole_steps_reach_the_shares_of_the_prior() -> None:
-    """0.45 from 2,048 tokens on; 0.15, between 0.07 and 0.30 in four of five cases, up to 512."""
-    assert median(shares((2048, 4096))) == pytest.approx(0.45, rel=0.1)
-    assert median(shares((128, 256, 512))) == pytest.approx(0.15, rel=0.4)
+def typical(card: GpuSpec, model: str, method: Method, fmt: str, length: int) -> Speed | None:
+    workload = Workload(method=method, sequence_length=length)
+    return training_speed(find_model(model), workload, Plan(quantization=fmt), card, HABITS)
+
+
+CLASSES: dict[str, tuple[str, ...]] = {
+    "ampere": ("a100-sxm4-80gb", "a100-pcie-40gb", "a30-pcie"),
+    "hopper": ("h100-sxm5-80gb", "h100-pcie-80gb", "h200-sxm-141gb", "gh200-96gb"),
+    "workstation": ("rtx-a6000", "rtx-6000-ada", "l40s", "a10-pcie", "l4", "rtx-a4000", "rtx-pro-6000-blackwell"),
+    "other": ("rx-7900-xtx", "mi300x", "mi250x", "pro-w7900", "rx-7800-xt", "arc-a770-16gb", "rx-9070-xt"),
+}
+"""Cards of the classes whose share no measurement sets."""
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_whole_steps_reach_the_share_of_the_prior_on_every_class(name: str) -> None:
+    """0.45 from 2,048 tokens on, in the middle half of the prior: 0.45 x exp(+-0.674 x 0.30)."""
+    reached = median(shares([find_gpu(card) for card in CLASSES[name]], (2048, 4096)))
+    assert 0.367 < reached < 0.551
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_short_steps_lie_within_the_prior_on_every_class(name: str) -> None:
+    """0.15, between 0.07 and 0.30 in four of five cases, up to 512 tokens; below it on cards with HBM3, on
+    which Python starts kernels no faster than on others."""
+    reached = median(shares([find_gpu(card) for card in CLASSES[name]], (128, 256, 512)))
+    assert reached == pytest.approx(0.15, rel=0.25) if name != "hopper" else 0.05 < reached < 0.1
 
 
 def test_the_spread_is_that_of_the_prior() -> None:

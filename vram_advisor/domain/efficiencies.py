@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from vram_advisor.domain.gpu import GpuSpec
 
-_WHOLE = "whole steps then reach the prior of 0.45"
+_WHOLE = "no measurement sets it: whole steps of the class then reach the prior of 0.45 in the median"
 _TOKENS = "fitted on published generations, one source left out in turn: benchmarks/fit_speed.py"
 _PROMPTS = "fitted on published prompt speeds, one source left out in turn: benchmarks/fit_speed.py"
+_PROMPT_PRIOR = "prompts under transformers and vLLM; prior: no measurement speaks of it"
 _PRIOR = "prior: no measurement speaks of it"
 
 
@@ -32,24 +33,26 @@ class Efficiency:
 class Efficiencies:
     """All measured numbers of the model of speed."""
 
-    matrix_ampere: Efficiency = Efficiency(
-        0.7,
-        0.25,
-        "of the dense 16-bit rate",
-        f"measured on an A100: QLoRA of Llama-2-7B at 2,300 to 3,500 tokens/s, 0.30 to 0.45 of the rate; {_WHOLE}",
+    matrix_ampere: Efficiency = Efficiency(0.7, 0.25, "of the dense 16-bit rate", _PROMPT_PRIOR)
+    matrix_hopper: Efficiency = Efficiency(0.7, 0.35, "of the dense 16-bit rate", _PROMPT_PRIOR)
+    matrix_geforce: Efficiency = Efficiency(1.0, 0.2, "of the 16-bit rate with fp32 accumulation", _PROMPT_PRIOR)
+    matrix_workstation: Efficiency = Efficiency(0.7, 0.35, "of the dense 16-bit rate at boost clock", _PROMPT_PRIOR)
+    matrix_other: Efficiency = Efficiency(0.4, 0.5, "of the dense 16-bit rate", _PROMPT_PRIOR)
+    products_ampere: Efficiency = Efficiency(
+        0.8, 0.25, "of the dense 16-bit rate", f"{_WHOLE}; QLoRA of Llama-2-7B on an A100 agrees"
     )
-    matrix_hopper: Efficiency = Efficiency(0.7, 0.35, "of the dense 16-bit rate", f"as on an A100; {_PRIOR}")
-    matrix_geforce: Efficiency = Efficiency(
-        1.0,
+    products_hopper: Efficiency = Efficiency(
+        0.9, 0.35, "of the dense 16-bit rate", f"{_WHOLE}, as far as launches let them"
+    )
+    products_geforce: Efficiency = Efficiency(
+        0.87,
         0.2,
         "of the 16-bit rate with fp32 accumulation",
-        "measured on an RTX 5090: QLoRA of 32B at 2,048 tokens in 3.41 s, of 14B at 4,096 in 2.66 s, 0.54 and 0.58 of the "
-        "rate; a prior of 0.7 is overruled by them",
+        "halfway between 0.7, with which whole steps reach the prior of 0.45, and 1.07, with which QLoRA on an RTX 5090 takes "
+        "the 3.41 s (32B, 2,048 tokens) and 2.66 s (14B, 4,096) that were measured",
     )
-    matrix_workstation: Efficiency = Efficiency(
-        0.7, 0.35, "of the dense 16-bit rate at boost clock", f"as on an A100; {_PRIOR}"
-    )
-    matrix_other: Efficiency = Efficiency(0.4, 0.5, "of the dense 16-bit rate", _PRIOR)
+    products_workstation: Efficiency = Efficiency(0.9, 0.35, "of the dense 16-bit rate at boost clock", _WHOLE)
+    products_other: Efficiency = Efficiency(0.9, 0.5, "of the dense 16-bit rate", _WHOLE)
     attention: Efficiency = Efficiency(
         0.5, 0.35, "of the dense 16-bit rate", f"fused attention, below products; {_PRIOR}"
     )
@@ -69,7 +72,7 @@ class Efficiencies:
         0.0085, 0.8, "s per optimizer step", f"some 500 kernels of 17 microseconds; {_PRIOR}"
     )
     dequantize_bnb: Efficiency = Efficiency(
-        0.43,
+        0.38,
         0.3,
         "of the bandwidth",
         "measured on an RTX 5090: NF4 weights cost a step 10 % at 2,048 tokens, 5 % at 4,096",
@@ -154,8 +157,17 @@ HALF_RATE = 2.5
 the shaders, against four times and more on other cards."""
 
 
+def product_efficiency(gpu: GpuSpec, efficiencies: Efficiencies) -> Efficiency:
+    """Which share of the matrix rate the products of a training step reach on a card, of many tokens."""
+    if gpu.vendor != "NVIDIA":
+        return efficiencies.products_other
+    if "HBM" in (gpu.memory_type or ""):
+        return efficiencies.products_hopper if compute_capability(gpu) >= 9.0 else efficiencies.products_ampere
+    return efficiencies.products_geforce if accumulates_slowly(gpu) else efficiencies.products_workstation
+
+
 def matrix_efficiency(gpu: GpuSpec, efficiencies: Efficiencies) -> Efficiency:
-    """Which share of the matrix rate a training step reaches on a card."""
+    """Which share of the matrix rate a prompt reaches on a card under transformers and vLLM."""
     if gpu.vendor != "NVIDIA":
         return efficiencies.matrix_other
     if "HBM" in (gpu.memory_type or ""):

@@ -77,7 +77,7 @@ def prefill_speed(
         term("attention", "compute", attended / split, "FLOP", rate, reached if llama else efficiencies.attention)
     ]
     if not llama:
-        traffic = layer_bytes(counts, FRAMEWORK if runtime == "transformers" else FUSED, upcast=False)
+        traffic = layer_bytes(counts, (FRAMEWORK if runtime == "transformers" else FUSED).forward)
         between.append(
             term(
                 "between the products",

@@ -10,39 +10,72 @@ from dataclasses import dataclass
 from vram_advisor.domain.optimizer import Optimizer
 from vram_advisor.domain.quantization import Quantization
 from vram_advisor.domain.recipe import Recipe
-from vram_advisor.throughput.work import Adapted, Work
+from vram_advisor.throughput.work import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """Bytes that kernels of one kind read and write in the forward pass, per token."""
+class Elements:
+    """Bytes that the kernels between the products read and write in one pass, per token."""
 
     hidden: int
-    """Per element of the residual stream and layer: two norms and two additions."""
+    """Per element of the residual stream and layer: two norms, two additions, sums of gradients."""
     inner: int
     """Per element inside the feed-forward layer: activation and product."""
     rotated: int
     """Per element of queries and keys: rotary embedding."""
-    adapter: int
-    """Per input or output of an adapted module with an adapter in 32 bit, on average of both: copy to the dtype of the
-    adapter, products with A and B, scaling, addition."""
-    adapter_16_bit: int
-    """The same with an adapter in 16 bit, which needs no copies."""
+    normed: int
+    """Per element of queries and keys that are normed."""
 
 
-FRAMEWORK = Traffic(hidden=84, inner=10, rotated=20, adapter=19, adapter_16_bit=7)
-"""One kernel per operation, each element read and written by each (transformers models/llama/modeling_llama.py, peft
-tuners/lora/layer.py): a norm 36 B in six passes, an addition 6 B; SiLU 4 B and product 6 B; a rotation 6 B for the
-turned half, 8 B for two products, 6 B for their sum. An fp32 adapter takes 10 B per input (copy, product with A) and 28 B
-per output (product with B, scaling, addition, copy), a 16-bit one 2 B and 12 B."""
-FUSED = Traffic(hidden=20, inner=6, rotated=4, adapter=5, adapter_16_bit=3)
-"""One kernel per norm, activation, rotation and adapter (Liger, Unsloth, torch.compile): each reads its inputs once and
-writes its output once; additions to the residual stream stay."""
-UPCAST_STREAM = 38
-"""Further bytes per element of a residual stream in fp32 (kbit preparation): norms 8 B less each, additions 6 B more each,
-seven copies of inputs and outputs of the linear layers 6 B each (peft utils/other.py, bitsandbytes nn/modules.py)."""
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Elements of a layer whose own weights are frozen, pass by pass."""
+
+    forward: Elements
+    backward: Elements
+    gain: int
+    """Further bytes of a backward pass per normed element where the gain of the norm is trained."""
+
+
+FRAMEWORK = Traffic(Elements(84, 10, 20, 36), Elements(198, 18, 32, 85), 8)
+"""One kernel per operation, each element read and written by each, as PyTorch dispatches a layer of transformers
+(models/llama/modeling_llama.py; tests/throughput/test_element_bytes.py counts them). Forward: a norm 36 B in six passes, an
+addition 6 B; SiLU 4 B and product 6 B; a rotation 6 B for the turned half, 8 B for two products, 6 B for their sum."""
+FRAMEWORK_FP32 = Traffic(Elements(80, 20, 40, 28), Elements(212, 36, 64, 82), 16)
+"""The same in fp32 without autocast."""
+FRAMEWORK_CAST = Traffic(Elements(106, 10, 36, 30), Elements(254, 18, 58, 84), 16)
+"""The same where weights are fp32 under 16-bit autocast: the residual stream is fp32, each product takes a copy."""
+FUSED = Traffic(Elements(20, 6, 4, 4), Elements(42, 10, 4, 6), 0)
+"""One kernel per norm, activation and rotation (Liger, Unsloth, torch.compile): each reads its inputs once and writes its
+output once; additions to the residual stream and sums of gradients stay."""
+UPCAST_STREAM = (38, 76)
+"""Further bytes per element of a residual stream in fp32 (kbit preparation), forward and backward: norms 8 B less each,
+additions 6 B more each, seven copies of inputs and outputs of the linear layers 6 B each (peft utils/other.py,
+bitsandbytes nn/modules.py); backward assumed twice that."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterTraffic:
+    """Bytes per input or output of an adapted module, per token, on average of both."""
+
+    forward: int
+    backward: int
+
+
+ADAPTER_16_BIT = AdapterTraffic(7, 9)
+"""Products with A and B, scaling, addition: forward 2 B per input, 12 B per output; backward 10 and 8 B (peft
+tuners/lora/layer.py)."""
+ADAPTER_AUTOCAST = AdapterTraffic(13, 15)
+"""An fp32 adapter under autocast: the input is copied to fp32 and back to 16 bit, 12 B per input and pass."""
+ADAPTER_FP32 = AdapterTraffic(19, 24)
+"""An fp32 adapter on a 16-bit base without autocast: 10 B per input, 28 B per output; backward 20 and 28 B."""
+ADAPTER_FP32_BASE = AdapterTraffic(14, 18)
+"""An fp32 adapter on an fp32 base without autocast: 4 and 24 B; backward 20 and 16 B."""
+ADAPTER_FUSED = AdapterTraffic(5, 10)
+"""One function per adapted module (Unsloth): products that add to their result; copies of an fp32 adapter."""
+ADAPTER_FUSED_16_BIT = AdapterTraffic(3, 6)
 BACKWARD = 2
-"""The backward pass reads and writes about twice as much as the forward pass."""
+"""Scores of attention written out: the backward pass reads and writes about twice as much as the forward pass."""
 LOGITS = 40
 """Bytes per logit: 16-bit product, fp32 copy, softmax and its gradient, copy, product (transformers
 loss/loss_utils.py, torch nn/functional.py cross_entropy)."""
@@ -53,22 +86,45 @@ SCORES = 24
 models/llama/modeling_llama.py eager_attention_forward)."""
 
 
-def kernels(recipe: Recipe, loss: str, compiled: bool) -> tuple[Traffic, Traffic]:
-    """How elements of layers, and adapters, are run."""
+def layer_traffic(recipe: Recipe, loss: str, compiled: bool, fp32: bool, cast: bool) -> Traffic:
+    """How the elements of layers are run.
+
+    Args:
+        fp32: the weights of norms and layers are stored in fp32.
+        cast: the products take 16-bit copies of them.
+    """
     liger = loss == "liger" and recipe.liger_patches
-    norms = FUSED if compiled or liger or recipe.norm_kernel == "fused" else FRAMEWORK
-    return norms, FUSED if compiled or recipe.lora_kernel == "fused" else FRAMEWORK
+    if compiled or liger or recipe.norm_kernel == "fused":
+        return FUSED
+    if fp32:
+        return FRAMEWORK_CAST if cast else FRAMEWORK_FP32
+    return FRAMEWORK
 
 
-def layer_bytes(counts: Work, traffic: Traffic, upcast: bool) -> int:
-    """Between the products of all layers, per token of a forward pass [B]."""
-    stream = counts.hidden * (traffic.hidden + (UPCAST_STREAM if upcast else 0))
-    return stream + counts.inner * traffic.inner + counts.rotated * traffic.rotated
+def adapter_traffic(recipe: Recipe, itemsize: int, compiled: bool, fp32: bool, cast: bool) -> AdapterTraffic:
+    """How adapters with elements of a size are run."""
+    if compiled or recipe.lora_kernel == "fused":
+        return ADAPTER_FUSED if itemsize == 4 else ADAPTER_FUSED_16_BIT
+    if itemsize == 2:
+        return ADAPTER_16_BIT
+    if cast:
+        return ADAPTER_AUTOCAST
+    return ADAPTER_FP32_BASE if fp32 else ADAPTER_FP32
 
 
-def adapter_bytes(found: Adapted, traffic: Traffic, itemsize: int) -> int:
-    """Of all adapters with elements of a size, per token of a forward pass [B]."""
-    return found.width * (traffic.adapter if itemsize == 4 else traffic.adapter_16_bit)
+def layer_bytes(counts: Work, elements: Elements) -> int:
+    """Between the products of all layers, per token of one pass [B]."""
+    return (
+        counts.hidden * elements.hidden
+        + counts.inner * elements.inner
+        + counts.rotated * elements.rotated
+        + counts.normed * elements.normed
+    )
+
+
+def gain_bytes(counts: Work, traffic: Traffic) -> int:
+    """Of trained norms in a backward pass, per token [B]: two of the residual stream per layer."""
+    return (2 * counts.hidden + counts.normed) * traffic.gain
 
 
 def logit_bytes(model_vocabulary: int, loss: str) -> int:

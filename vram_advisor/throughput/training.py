@@ -48,7 +48,7 @@ def training_speed(
     accumulated = workload.gradient_accumulation_steps
     tokens = batch * run.answers * length
     weights = base_bytes(run)
-    busy = overlapped([total(products[:1]), total(products[1:])]) + total(between)
+    busy = overlapped([total(products[:2]), total(products[2:])]) + total(between)
     starting = started(run, efficiencies)
     shared = exchanged(
         plan.sharding, plan.num_gpus, weights, run.trained * run.itemsize, peer_link(gpu, link_gb_per_s), efficiencies

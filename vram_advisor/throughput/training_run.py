@@ -71,12 +71,25 @@ def set_up(
     )
 
 
+def stored_dtype(run: Run) -> str:
+    """Of the weights that are not quantised."""
+    plan, recipe = run.plan, run.recipe
+    return str(plan.weights_dtype or (recipe.full_weights_dtype if run.full else run.storage.kept_dtype))
+
+
+def autocast(run: Run) -> bool:
+    """Whether the forward pass runs under 16-bit autocast."""
+    if run.plan.mixed_precision is not None:
+        return run.plan.mixed_precision != "none"
+    return run.recipe.quantised_autocast if run.storage.is_quantised else run.recipe.autocast
+
+
 def compute_dtype(run: Run) -> str:
     """In which the products run."""
     plan, recipe = run.plan, run.recipe
     if plan.mixed_precision not in (None, "none"):
         return str(plan.mixed_precision)
-    stored = plan.weights_dtype or (recipe.full_weights_dtype if run.full else run.storage.kept_dtype)
+    stored = stored_dtype(run)
     if stored == "fp32":
         casts = plan.mixed_precision is None and (recipe.autocast or recipe.gathered_dtype == "bf16")
         return "bf16" if casts else "fp32"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from vram_advisor.domain.efficiencies import Efficiencies, matrix_efficiency
+from vram_advisor.domain.efficiencies import Efficiencies, product_efficiency
 from vram_advisor.domain.kernels import attention_kernel
 from vram_advisor.domain.optimizer import optimizer
 from vram_advisor.domain.throughput import SpeedTerm
+from vram_advisor.throughput.cache import FASTER, last_cache, reaching_memory
 from vram_advisor.throughput.offload import (
     host_update,
     offloaded_activations,
@@ -17,15 +18,24 @@ from vram_advisor.throughput.roofline import bandwidth, launches, matrix_rate, t
 from vram_advisor.throughput.step_bytes import (
     BACKWARD,
     SCORES,
-    adapter_bytes,
-    kernels,
+    UPCAST_STREAM,
+    adapter_traffic,
+    gain_bytes,
     layer_bytes,
+    layer_traffic,
     logit_bytes,
     state_bytes,
     stored_bytes,
     update_bytes,
 )
-from vram_advisor.throughput.training_run import Run, base_bytes, compute_dtype, reaches_experts
+from vram_advisor.throughput.training_run import (
+    Run,
+    autocast,
+    base_bytes,
+    compute_dtype,
+    reaches_experts,
+    stored_dtype,
+)
 from vram_advisor.throughput.work import attention_flops, head_pairs, most_experts, touched
 from vram_advisor.units.grid import Number
 
@@ -37,6 +47,10 @@ LAUNCHED_EXPERT = 0.25
 """Launches of one expert of a loop over experts, in layers, assumed."""
 LAUNCHED_STACK = 2.0
 """The same for all experts in one grouped product, assumed."""
+UNFILLED = "products that do not fill the card"
+FILLS = 512
+"""Products of few rows leave parts of a card idle: they take as long as if they had so many tokens more. So whole steps
+of up to 512 tokens and of 2,048 and more both reach the shares of the prior; a count of it would need each card's tiles."""
 CAST = 6
 """Bytes to read a weight in fp32 and write it in 16 bit, as autocast does in each forward pass."""
 STAYS = 0.92
@@ -58,15 +72,15 @@ def computed(
     if not run.full:
         flops = flops + 2 * tokens * run.plan.lora_r * run.adapted.width * (run.forwards + 2)
     read = counts.stored - counts.experts * (1 - touched(run.model, tokens))
+    reached = product_efficiency(run.gpu, efficiencies)
     products = [
-        term("products with the weights", "compute", flops, "FLOP", rate, matrix_efficiency(run.gpu, efficiencies)),
+        term("products with the weights", "compute", flops, "FLOP", rate, reached),
+        term(UNFILLED, "compute", flops / tokens * FILLS, "FLOP", rate, reached),
         term("weights read", "bandwidth", 2 * read * passes, "B", bytes_per_s, efficiencies.elementwise),
     ]
     between = [
         *attention_terms(run, sequences, length, rate, bytes_per_s, efficiencies),
-        term(
-            "between the products", "bandwidth", tokens * element_bytes(run), "B", bytes_per_s, efficiencies.elementwise
-        ),
+        *element_terms(run, tokens, bytes_per_s, efficiencies),
     ]
     if run.storage.is_quantised:
         quantised = read if reaches_experts(run) else counts.stored - counts.experts
@@ -95,13 +109,34 @@ def attention_terms(
     return found
 
 
+def element_terms(run: Run, tokens: Number, bytes_per_s: float, efficiencies: Efficiencies) -> list[SpeedTerm]:
+    """Elements of layers and logits; what of the layers the last cache of the card hands on costs less."""
+    layers = tokens * element_bytes(run)
+    logits = tokens * logit_bytes(run.model.vocab_size, run.plan.loss or run.recipe.loss)
+    reaching = reaching_memory(run.gpu, tokens, run.model.hidden_size)
+    share = efficiencies.elementwise
+    found = [term("between the products", "bandwidth", layers * reaching + logits, "B", bytes_per_s, share)]
+    if last_cache(run.gpu):
+        cached = layers * (1 - reaching)
+        found.append(term("between the products, in cache", "bandwidth", cached, "B", FASTER * bytes_per_s, share))
+    return found
+
+
 def element_bytes(run: Run) -> float:
-    """Between the products of one micro batch, per token [B]."""
+    """Between the products of the layers of one micro batch, per token [B]."""
     loss = run.plan.loss or run.recipe.loss
-    layers, adapters = kernels(run.recipe, loss, run.compiled)
-    upcast = run.recipe.kbit_prepared and run.storage.kernel in ("bnb_4bit", "bnb_8bit")
-    forward = layer_bytes(run.counts, layers, upcast) + adapter_bytes(run.adapted, adapters, run.itemsize)
-    return forward * (run.forwards + BACKWARD) + logit_bytes(run.model.vocab_size, loss)
+    fp32, cast = stored_dtype(run) == "fp32", autocast(run)
+    layers = layer_traffic(run.recipe, loss, run.compiled, fp32, cast)
+    forward, backward = layer_bytes(run.counts, layers.forward), layer_bytes(run.counts, layers.backward)
+    if run.full:
+        backward += gain_bytes(run.counts, layers)
+    elif run.recipe.kbit_prepared and run.storage.kernel in ("bnb_4bit", "bnb_8bit"):
+        forward += UPCAST_STREAM[0] * run.counts.hidden
+        backward += UPCAST_STREAM[1] * run.counts.hidden
+    adapters = adapter_traffic(run.recipe, run.itemsize, run.compiled, fp32, cast)
+    forward += adapters.forward * run.adapted.width
+    backward += adapters.backward * run.adapted.width
+    return forward * run.forwards + backward
 
 
 def started(run: Run, efficiencies: Efficiencies) -> list[SpeedTerm]:

@@ -52,6 +52,8 @@ class Work:
     """Widths of all feed-forward layers that a token passes [elements]."""
     rotated: int
     """Widths of all queries and keys [elements]."""
+    normed: int
+    """Widths of all queries and keys that are normed before they are rotated [elements]."""
     attention: tuple[AttentionWork, ...]
     states: int
     """Elements of recurrent states of one sequence."""
@@ -83,6 +85,7 @@ def work(model: ModelSpec) -> Work:
         hidden=model.num_hidden_layers * model.hidden_size,
         inner=sum(inner(block) * n for block, n in counts),
         rotated=sum((a.query_size + a.key_size) * n for a, n in attended),
+        normed=sum((a.query_size + a.key_size) * n for a, n in attended if a.qk_norm != "none"),
         attention=tuple(
             AttentionWork(n, a.query_size + a.output_size, a.num_attention_heads, left_behind(a), a.sliding_window)
             for a, n in attended
