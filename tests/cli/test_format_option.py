@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,17 @@ def test_every_form_begins_as_it_should(command: Command, form: str) -> None:
     done = command(*ASKED, "--format", form)
     assert done.code == 0 and done.err == ""
     assert done.out.startswith(BEGINS[form])
+
+
+def test_advice_comes_in_every_form(command: Command) -> None:
+    words = ("advise", "--model", "13b", "--method", "lora", "--gpu", "rtx-5070")
+    for form, begins in {**BEGINS, "table": "llama-2-13b", "csv": "list,rank", "markdown": "## llama-2-13b"}.items():
+        done = command(*words, "--format", form)
+        assert done.code == 0 and done.err == ""
+        assert done.out.startswith(begins)
+    page = command(*words, "--rent-per-hour", "2.5", "--tokens", "9000", "--format", "html").out
+    told = re.sub("<[^>]+>", "", page)
+    assert f"{' '.join(('vram-advisor', *words))} --tokens 9000 --rent-per-hour 2.5 --format html" in told
 
 
 def test_json_is_short_for_a_form(command: Command) -> None:

@@ -24,6 +24,11 @@ PAGES: dict[str, tuple[str, ...]] = {
     "full": ("--model", "llama-3.1-8b", "--method", "full", "--gpu", "h100-sxm"),
     "no-card": ("--model", "7b", "--method", "qlora"),
 }  # fmt: skip
+ADVICE: dict[str, tuple[str, ...]] = {
+    "advice-no": ("--model", "13b", "--method", "lora", "--gpu", "rtx-5070"),
+    "advice-fits": ("--model", "llama-3.1-70b", "--method", "qlora", "--gpu", "h100-sxm", "--tokens", "1000000"),
+    "advice-host": ("--model", "mixtral-8x7b", "--runtime", "llama.cpp", "--gpu", "rtx-4090"),
+}  # fmt: skip
 OUTSIDE = """
 return [...document.querySelectorAll('main *')].filter((e) => {
   if (e.closest('.scroll') || e.tagName === 'title') return false;
@@ -89,10 +94,11 @@ def photograph(browser: Any, name: str, folder: Path) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, *ADVICE])
 def test_a_page_fits_and_asks_for_nothing(browser: Any, tmp_path: Path, name: str) -> None:
     page = tmp_path / f"{name}.html"
-    run(["check", *PAGES[name], "--format", "html", "--output", str(page)])
+    words = ["advise", *ADVICE[name]] if name in ADVICE else ["check", *PAGES[name]]
+    run([*words, "--format", "html", "--output", str(page)])
     pictures = {}
     for width in WIDTHS:
         for scheme in SCHEMES:
@@ -132,9 +138,12 @@ def test_a_hostile_name_neither_runs_nor_widens(browser: Any, tmp_path: Path, ki
     assert browser.execute_script(OUTSIDE) == []
 
 
-def test_the_picture_is_drawn_in_an_image(browser: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words", [("check", *PAGES["fits"]), ("advise", *ADVICE["advice-no"])], ids=["check", "advise"]
+)
+def test_the_picture_is_drawn_in_an_image(browser: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
     picture, page = tmp_path / "answer.svg", tmp_path / "wiki.html"
-    run(["check", *PAGES["fits"], "--format", "svg", "--output", str(picture)])
+    run([*words, "--format", "svg", "--output", str(picture)])
     page.write_text("<!doctype html><title>wiki</title><img src='answer.svg' alt='' style='width:100%'>")
     assert set(opened(browser, page, 1280)) <= {page.as_uri(), picture.as_uri()}
     size = browser.execute_async_script(
@@ -142,4 +151,4 @@ def test_the_picture_is_drawn_in_an_image(browser: Any, tmp_path: Path) -> None:
         "image.decode().then(() => done([image.naturalWidth, image.naturalHeight]), () => done(null));"
     )
     assert size is not None and size[0] == 760 and size[1] > 500
-    assert len(photograph(browser, "picture-1280", tmp_path)) > 20_000
+    assert len(photograph(browser, f"picture-{words[0]}-1280", tmp_path)) > 20_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
@@ -10,7 +11,7 @@ from vram_advisor import api
 from vram_advisor.cli.check import ASKED, LEVERS
 from vram_advisor.cli.configured import Config, ConfigFormat, asked, show_imported
 from vram_advisor.cli.exit_codes import ExitCode
-from vram_advisor.cli.formatted import OfList, Output, chosen, deliver, deliver_json, deliver_lines
+from vram_advisor.cli.formatted import AnyForm, Output, advice_text, chosen, deliver, deliver_json, deliver_lines
 from vram_advisor.cli.help_columns import whole_names
 from vram_advisor.cli.output import narrate, progress, terminal_width
 from vram_advisor.domain.job import Dataset
@@ -39,7 +40,7 @@ def advise(
     gpu: Annotated[str | None, Parameter(help="A card by name (rtx-5070); without it the one in this machine.")] = None,
     gpu_index: Annotated[int | None, Parameter(help="Which GPU of this machine.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
-    form: OfList = "table",
+    form: AnyForm = "table",
     output: Output = None,
     explain: Annotated[
         bool, Parameter(negative=(), help="Show how the result of a fine-tune is run, and what that needs.")
@@ -57,7 +58,7 @@ def advise(
         narrate("--gpu names a card and --gpu-index takes one of this machine: use one of the two.")
         return ExitCode.BAD_INPUT
     asked_form = chosen(form, json)
-    if explain and asked_form in ("csv", "markdown"):
+    if explain and asked_form not in ("table", "json"):
         raise BadInput(f"--explain is for --format table and json: leave out one of --explain and --format {form}.")
     run = asked(model, config, config_format, workload, plan, given)
     if dataset is not None and dataset.dataset is not None:
@@ -82,9 +83,13 @@ def advise(
     elif asked_form == "table":
         deliver_lines(lambda look, width: _lines(answer, served, look, width, gpu), terminal_width(), output)
     else:
-        from vram_advisor.report.formats.advice import advice_csv, advice_markdown
+        from vram_advisor.report.command import command_line, named_options
 
-        deliver(advice_csv(answer, gpu) if asked_form == "csv" else advice_markdown(answer, gpu), output)
+        flags = named_options([dataset or Dataset()]) + ["--format", asked_form]
+        flags += ["--gpu-index", str(gpu_index)] if gpu_index is not None else []
+        flags += ["--no-calibration"] if no_calibration else []
+        words = command_line(run.model, run.workload or Workload(), run.plan or Plan(), gpu, "advise")
+        deliver(advice_text(asked_form, answer, gpu, f"{words} {shlex.join(flags)}", run.imported), output)
     fits = answer.asked.verdict.outcome == "fits" or any(a.verdict.outcome == "fits" for a in answer.advices)
     return ExitCode.ANSWERED if fits else ExitCode.DOES_NOT_FIT
 

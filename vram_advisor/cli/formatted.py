@@ -19,6 +19,7 @@ from vram_advisor.cli.output import (
 from vram_advisor.units.errors import BadInput
 
 if TYPE_CHECKING:
+    from vram_advisor.domain.advice import AdviceAnswer
     from vram_advisor.domain.answer import Answer
     from vram_advisor.domain.imported import Imported
     from vram_advisor.report.formats.asked import Asked
@@ -112,6 +113,28 @@ def answer_text(form: Form, answer: Answer, asked: Asked, imported: Imported | N
     from vram_advisor.report.formats.page import html_report
 
     return html_report(answer, asked.command(form), fit_map(asked, answer), remarks)
+
+
+def advice_text(form: Form, answer: AdviceAnswer, gpu: str | None, command: str, imported: Imported | None) -> str:
+    """An answer of ``advise`` as CSV, Markdown, HTML or SVG.
+
+    Args:
+        gpu: the card as it was named, for the commands.
+        command: the command line that asks the same again.
+        imported: the file that described the run.
+    """
+    if form == "svg":
+        from vram_advisor.report.formats.advice_svg import advice_svg
+
+        return advice_svg(answer)
+    if form == "html":
+        from vram_advisor.report.formats.advice_page import advice_page
+        from vram_advisor.report.imported import leftovers
+
+        return advice_page(answer, gpu, command, () if imported is None else tuple(leftovers(imported)))
+    from vram_advisor.report.formats.advice import advice_csv, advice_markdown
+
+    return advice_csv(answer, gpu) if form == "csv" else advice_markdown(answer, gpu)
 
 
 def deliver_list(form: Form, document: Mapping[str, Any], listed: str, output: str | None) -> None:

@@ -31,35 +31,46 @@ def speed_sentence(speed: Speed, trains: bool) -> str:
 
 def job_lines(planned: PlannedJob, width: int) -> Iterator[Line]:
     """The job as a table of figures with their 90 % intervals, then the lengths."""
-    job, asked = planned.job, planned.asked
-    epochs = f"{asked.epochs:g} epoch{'s' if asked.epochs != 1 else ''}"
     yield BLANK
-    yield from wrapped((("The job", "bold"), (f", {epochs}, {planned.plan}", "")), width)
-    money = f" {job.currency}" if job.currency else ""
+    yield from wrapped((("The job", "bold"), (f", {job_title(planned)}", "")), width)
+    cells = [(line(name), line(value, "bold"), line(note, "dim")) for name, value, note in job_rows(planned)]
+    yield from indented(table((Column(), Column(), Column(flexible=True)), cells, width - 2))
+    if said := lengths_sentence(planned):
+        yield from indented(wrapped(line(said, "dim"), width - 2))
+
+
+def job_title(planned: PlannedJob) -> str:
+    """How often the data is seen, and by which plan."""
+    return f"{planned.asked.epochs:g} epoch{'s' if planned.asked.epochs != 1 else ''}, {planned.plan}"
+
+
+def job_rows(planned: PlannedJob) -> list[tuple[str, str, str]]:
+    """Figures of the job: name, value with its interval, and what is to be known of it."""
+    job = planned.job
     rows = [
         ("optimizer steps", f"{job.steps:,}", ""),
         ("tokens computed", f"{job.computed_tokens:,}", _padding(planned)),
+        ("time", duration(job.seconds), ""),
     ]
-    rows.append(("time", duration(job.seconds), ""))
     if job.kwh is not None:
         rows.append(("energy of the GPUs", f"{figure(job.kwh)} kWh", "the rest of the computer is not in it"))
     if job.cost is not None:
-        rows.append(("money", f"{figure(job.cost)}{money}", _prices(planned)))
-    cells = [(line(name), line(value, "bold"), line(note, "dim")) for name, value, note in rows]
-    yield from indented(table((Column(), Column(), Column(flexible=True)), cells, width - 2))
-    if job.lengths is not None:
-        steps = ", ".join(f"{p} % up to {length:,}" for p, length in job.lengths.percentiles)
-        read = "" if planned.share >= 1 else f" The first {percent(planned.share, 1)} of the file were read."
-        yield from indented(
-            wrapped(
-                line(
-                    f"{job.lengths.examples:,} examples, {job.lengths.tokens:,} tokens, counted {planned.counted}."
-                    f"{read} Lengths: {steps} tokens.",
-                    "dim",
-                ),
-                width - 2,
-            )
-        )
+        rows.append(("money", f"{figure(job.cost)}{f' {job.currency}' if job.currency else ''}", _prices(planned)))
+    return rows
+
+
+def lengths_sentence(planned: PlannedJob) -> str:
+    """How long the samples are; empty where no file was read."""
+    lengths = planned.job.lengths
+    if lengths is None:
+        return ""
+    steps = ", ".join(f"{p} % up to {length:,}" for p, length in lengths.percentiles)
+    read = "" if planned.share >= 1 else f" The first {percent(planned.share, 1)} of the file were read."
+    plural = "" if lengths.examples == 1 else "s"
+    return (
+        f"{lengths.examples:,} example{plural}, {lengths.tokens:,} tokens, counted {planned.counted}.{read} "
+        f"Lengths: {steps} tokens."
+    )
 
 
 def _padding(planned: PlannedJob) -> str:

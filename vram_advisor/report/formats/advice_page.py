@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 
 from vram_advisor.domain.advice import Advice, AdviceAnswer, Move
 from vram_advisor.domain.answer import Option
+from vram_advisor.domain.job import PlannedJob
 from vram_advisor.report.advising import FIELD_TITLES, advice_notes, advice_sentences, cost_words
 from vram_advisor.report.command import command_line
 from vram_advisor.report.formats.front_picture import SHAPES, TIER_TITLES, front_picture
@@ -15,19 +16,20 @@ from vram_advisor.report.formats.options_picture import MARKS, WORDS, options_pi
 from vram_advisor.report.formats.page_parts import code, ending, figures, items, key, page, section, unbroken
 from vram_advisor.report.formats.parts import available, kind_order, needed, remaining
 from vram_advisor.report.formats.tables import table_body
-from vram_advisor.report.job import speed_sentence
+from vram_advisor.report.job import job_rows, job_title, lengths_sentence, speed_sentence
 from vram_advisor.report.ranking import asked_words
 from vram_advisor.report.words import METHODS
 from vram_advisor.units.bytes import gib
 
 
-def advice_page(answer: AdviceAnswer, gpu: str | None, command: str) -> str:
+def advice_page(answer: AdviceAnswer, gpu: str | None, command: str, remarks: tuple[str, ...] = ()) -> str:
     """The whole page.
 
     Args:
         answer: what is shown.
         gpu: the card as it was named, for the commands.
         command: the command line that makes the page again.
+        remarks: what else is to be known, beside the notes of the answer.
     """
     root, main = page(advice_title(answer))
     header = node(main, "header")
@@ -44,7 +46,9 @@ def advice_page(answer: AdviceAnswer, gpu: str | None, command: str) -> str:
         _bounds(section(left, "How far this card goes, all else as it is"), answer)
     for number, advice in enumerate(answer.advices, 1):
         _change(main, number, advice, gpu)
-    if known := advice_notes(answer):
+    if answer.job is not None:
+        _job(section(main, f"The job, {job_title(answer.job)}", "wide late"), answer.job)
+    if known := (*advice_notes(answer), *remarks):
         items(section(main, "Worth knowing", "wide last"), known)
     ending(main, command)
     return html(root)
@@ -146,6 +150,17 @@ def _bounds(card: Element, answer: AdviceAnswer) -> None:
         node(row, "td", f"{bound.asked:,}", class_="number")
         node(row, "td", f"{bound.largest:,}", class_="number")
         node(row, "td", bound.next_step)
+
+
+def _job(card: Element, planned: PlannedJob) -> None:
+    body = table_body(_scroll(card, "The job"), ["", "90 % in brackets", ""])
+    for name, value, note in job_rows(planned):
+        row = node(body, "tr")
+        node(row, "th", name, scope="row")
+        node(row, "td", unbroken(value))
+        node(row, "td", note)
+    if said := lengths_sentence(planned):
+        node(card, "p", said, class_="quiet note")
 
 
 def _scroll(parent: Element, label: str) -> Element:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from vram_advisor.domain.advice import AdviceAnswer
 from vram_advisor.report.formats.advice_page import advice_title, lead, options
-from vram_advisor.report.formats.board import LONGEST, MARGIN, Board, cut
+from vram_advisor.report.formats.board import MARGIN, Board, cut
 from vram_advisor.report.formats.front_picture import SHAPES, TIER_TITLES, front_picture
 from vram_advisor.report.formats.markup import node
 from vram_advisor.report.formats.options_picture import MARKS, WORDS, options_picture
 from vram_advisor.report.formats.parts import kind_order, needed
 from vram_advisor.units.bytes import gib
+
+WIDEST = 110
+"""Characters of a line; what is longer ends in dots."""
 
 
 def advice_svg(answer: AdviceAnswer) -> str:
@@ -23,7 +26,7 @@ def advice_svg(answer: AdviceAnswer) -> str:
     board.key(needed(asked, device, kind_order(asked)))
     for number, advice in enumerate(answer.advices, 1):
         text = f"Change {number}: {' + '.join(move.title for move in advice.moves)}"
-        board.text(cut(text, LONGEST), "strong" if number == 1 else "")
+        board.text(cut(text, WIDEST))
     if answer.front:
         board.title("Memory against time: what nothing beats")
         board.place(front_picture(answer))
@@ -35,6 +38,6 @@ def advice_svg(answer: AdviceAnswer) -> str:
         for number, advice in enumerate(answer.front, 1):
             moves = " + ".join(move.title for move in advice.moves)
             board.text(
-                cut(f"{number}  {gib(advice.estimate.minimum_mean)}, ×{advice.relative_time:.2f}: {moves}", LONGEST)
+                cut(f"{number}. {gib(advice.estimate.minimum_mean)}, ×{advice.relative_time:.2f}: {moves}", WIDEST)
             )
     return board.finished()
