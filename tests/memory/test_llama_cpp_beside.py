@@ -1,5 +1,6 @@
 """What llama.cpp loads beside a model: a draft model, LoRA adapters, a vision tower."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,11 @@ from gguf_files import write_gguf
 
 from vram_advisor import api
 from vram_advisor.domain.answer import Answer, Option
+from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter
+from vram_advisor.memory.llama_cpp.memory import llama_cpp_memory
+from vram_advisor.memory.llama_cpp.start import file_tensors
+from vram_advisor.sources.catalog_models import find_model
+from vram_advisor.sources.companions import LINEAR
 from vram_advisor.units.errors import BadInput, NotModelled
 
 
@@ -93,6 +99,19 @@ def test_a_layer_in_system_memory_has_its_adapter_there(tmp_path: Path) -> None:
     plain, adapted = option("llama-3.1-8b", n_gpu_layers=5), option("llama-3.1-8b", n_gpu_layers=5, lora=(path,))
     assert of_kind(adapted, "adapters") == 0
     assert adapted.estimate.host_bytes >= plain.estimate.host_bytes + 2 * 8 * 4096 * 2
+
+
+def test_the_adapter_that_is_named_last_is_added_first() -> None:
+    """What llama.cpp v0.5.0 plans for Gemma 3 4B on the host with adapters of rank 4 and 64; the other way it is more."""
+    model = find_model("gemma-3-4b")
+    small, large = (LoraAdapter(r=r, target_modules=LINEAR, type="F32") for r in (4, 64))
+    start = LlamaCppOptions(n_ctx=10_000, n_ubatch=16, kv_unified=True, n_gpu_layers=0, flash_attn="off")
+
+    def compute(*loras: LoraAdapter) -> int:
+        options = replace(start, loras=loras)
+        return llama_cpp_memory(model, file_tensors(model, "Q8_0"), options, planned=True).gpus[0].compute
+
+    assert compute(small, large) == 1_605_632 < compute(large, small)
 
 
 @pytest.mark.parametrize(
