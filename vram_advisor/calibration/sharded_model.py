@@ -1,9 +1,11 @@
 """A model shared by several processes, as DDP and FSDP2 share it (torch).
 
-Sources: torch ``nn/parallel/distributed.py``, ``distributed/fsdp/_fully_shard``; accelerate ``utils/fsdp_utils.py``
-fsdp2_prepare_model (trained parameters in fp32 under mixed precision, a unit per layer).
+Sources: torch ``nn/parallel/distributed.py``, ``distributed/fsdp/_fully_shard``; accelerate 1.15 ``utils/fsdp_utils.py``
+fsdp2_prepare_model (trained parameters in fp32 under mixed precision; units: each layer, the embedding, and what comes
+behind the layers, which stays gathered; tied embeddings are of the last).
 """
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +39,10 @@ def build_shared(trial: Trial, device: str) -> Run:
         if quantization(plan.quantization).is_quantised:
             raise NotModelled("Quantised weights are not sharded here: use --sharding ddp.")
         check_trial(alone)
-        model = trained_model(alone, recipe(plan.recipe), device)
+        with warnings.catch_warnings():
+            # Deprecations between the libraries are not the user's.
+            warnings.simplefilter("ignore")
+            model = trained_model(alone, recipe(plan.recipe), device)
         return Run(trial, _sharded(model, trial), device)
     check_trial(trial)
     run = Run(trial, trained_model(alone, recipe(plan.recipe), device), device)
@@ -47,7 +52,7 @@ def build_shared(trial: Trial, device: str) -> Run:
 
 
 def _sharded(model: Any, trial: Trial) -> Any:
-    """The model with its weights in parts: one unit per layer, and the rest as another."""
+    """The model with its weights in parts, unit by unit."""
     options: dict[str, Any] = {"reshard_after_forward": trial.plan.sharding == "fsdp_full"}
     kind = trial.plan.mixed_precision
     if kind and kind != "none":
@@ -58,4 +63,19 @@ def _sharded(model: Any, trial: Trial) -> Any:
         options["mp_policy"] = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=dtype, output_dtype=dtype)
     for layer in decoder_layers(model):
         fully_shard(layer, **options)
-    return fully_shard(model, **options)
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = head is not None and head.weight is embedding.weight
+    if not tied:
+        fully_shard(embedding, **options)
+    last = [_final_norm(model), *((embedding, head) if tied else (head,))]
+    kept = {name: value for name, value in options.items() if name != "reshard_after_forward"}
+    fully_shard([module for module in last if module is not None], **kept, reshard_after_forward=False)
+    return fully_shard(model, **kept)
+
+
+def _final_norm(model: Any) -> Any:
+    """The last norm among the direct children of the base model (accelerate ``_find_final_norm``)."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = getattr(base, base.base_model_prefix, base)
+    norms = [module for _, module in inner.named_children() if "Norm" in type(module).__name__]
+    return norms[-1] if norms else None

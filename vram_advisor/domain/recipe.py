@@ -53,6 +53,11 @@ class Recipe:
     """dtype of the frozen base under adapters where it is not quantised."""
     gathered_dtype: Literal["stored", "bf16"] = "stored"
     """bf16: FSDP casts weights where it gathers them; the forward pass then runs in 16 bit without autocast."""
+    reduce_itemsize: Literal[2, 4] = 2
+    """Item size of gradients that FSDP2 reduces under mixed precision [B]."""
+    fsdp: Literal[1, 2] = 1
+    """FullyShardedDataParallel or fully_shard, which the Trainer of transformers 5 takes (training_args.py
+    _process_fsdp_args)."""
     loss: str = "standard"
     optimizer: str = "adamw_torch_fused"
     gradient_checkpointing: Checkpointing = "full"
@@ -88,25 +93,25 @@ _ROWS = (
     Recipe(
         "transformers-peft", "transformers + PEFT, Trainer", "transformers 5.23, peft 0.21", "traced",
         "transformers trainer.py; peft tuners/tuners_utils.py autocast_adapter_dtype; the base is not upcast",
-        activation_sd=0.01,
+        fsdp=2, activation_sd=0.01,
     ),
     Recipe(
         "transformers-peft-16bit", "transformers + PEFT, adapters in the dtype of the base", "transformers 5.23, peft 0.21",
         "traced",
         "peft mapping_func.py get_peft_model(autocast_adapter_dtype=False), as TRL asks for under ZeRO-3 (trl"
         " trainer/sft_trainer.py)",
-        adapter_dtype="base", quantised_adapter_dtype="base", activation_sd=0.01,
+        adapter_dtype="base", quantised_adapter_dtype="base", fsdp=2, activation_sd=0.01,
     ),
     Recipe(
         "transformers-peft-kbit", "transformers + PEFT with prepare_model_for_kbit_training",
         "transformers 5.23, peft 0.21", "traced",
         "peft utils/other.py prepare_model_for_kbit_training: all that is not quantised becomes fp32",
-        kbit_prepared=True, activation_sd=0.01,
+        kbit_prepared=True, fsdp=2, activation_sd=0.01,
     ),
     Recipe(
         "trl", "TRL SFTTrainer", "trl 1.16", "traced",
         "trl trainer/sft_trainer.py: 16-bit adapters on a quantised base, no kbit preparation, fused output layer",
-        quantised_adapter_dtype="base", loss="trl_fused_head",
+        quantised_adapter_dtype="base", loss="trl_fused_head", fsdp=2,
     ),
     Recipe(
         "unsloth", "Unsloth", "unsloth 2026.10, unsloth_zoo 2026.10", "read in source",
@@ -120,7 +125,7 @@ _ROWS = (
         "axolotl", "Axolotl", "axolotl 0.19, peft 0.20, transformers 5.16", "read in source",
         "axolotl loaders/model.py (kbit preparation, then norms, embeddings and head back to 16 bit), kernels/lora.py,"
         " utils/schemas/config.py check_auto_enable_lora_kernels; 219 of 274 shipped configurations checkpoint",
-        lora_kernel="fused", activation_sd=0.06,
+        lora_kernel="fused", fsdp=2, activation_sd=0.06,
     ),
     Recipe(
         "llama-factory", "LLaMA-Factory", "llamafactory 0.9.5, peft 0.18, transformers 4.55 to 5.6", "read in source",
@@ -208,7 +213,7 @@ _ROWS = (
         " components/loss.py ChunkedLossWrapper, distributed/activation_checkpoint.py, components/optimizer",
         adapter_dtype="base", quantised_adapter_dtype="base", autocast=False, full_weights_dtype="fp32",
         frozen_weights_dtype="fp32", gathered_dtype="bf16", loss="chunked", gradient_checkpointing="selective",
-        outputs_in_fp32=False, fp32_embedding_states=False, activation_sd=0.03,
+        outputs_in_fp32=False, fp32_embedding_states=False, reduce_itemsize=4, fsdp=2, activation_sd=0.03,
     ),
     Recipe(
         "peft-loop", "PEFT method_comparison training loop", "peft method_comparison/MetaMathQA, transformers 5",

@@ -110,7 +110,7 @@ def residents(setup: Setup, workspace: int) -> Residents:
         # With adapters the reference is the same model with the adapter switched off.
         add("reference", "frozen reference model", (fixed("weights", part(weights.total, cut.weights), "weights"),), ALL,
             "trl trainer/dpo_trainer.py, kto_trainer.py: ref_model")  # fmt: skip
-    if cut.gathers:
+    if cut.gathers and setup.key.units is None:
         whole = gathered(model, fmt, setup.key.numerics.weight, recipe.linear_experts)
         reference = "torch distributed/fsdp: current and prefetched layer; root group"
         add("gathered", "layers gathered whole", (fixed("two layers", 2 * whole.layer, "weights"),), LAYERS, reference)
@@ -132,7 +132,13 @@ def residents(setup: Setup, workspace: int) -> Residents:
             (fixed("moments", part(state.state, cut.optimizer), "optimizer_state"),), RUNNING, row.source,
         )  # fmt: skip
         host += part(state.paged, cut.optimizer)
-    where = AFTER if setup.key.keep_gradients else RUNNING
+    units = setup.key.units
+    where = AFTER if setup.key.keep_gradients or units is not None else RUNNING
+    if units is not None and not setup.key.keep_gradients:
+        # Passes before the last reduce nothing (accelerate accelerator.py no_sync): whole gradients add up.
+        whole = sum(t.nbytes for t in setup.trained) // units.stored
+        add("gradients", "whole gradients of all micro batches", (fixed("gradients", whole, "gradient"),), STEP,
+            "torch distributed/fsdp/_fully_shard/_fsdp_param_group.py post_backward")  # fmt: skip
     if not row.in_backward:
         add(
             "gradients",

@@ -11,6 +11,7 @@ from vram_advisor.domain.optimizer import optimizer
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import ITEMSIZE, Quantization, quantization
 from vram_advisor.domain.recipe import Recipe
+from vram_advisor.memory import fully_shard
 from vram_advisor.memory.evidence import impossible_adapters, stays_unquantised, untraced
 from vram_advisor.memory.loss import HeadHabits
 from vram_advisor.memory.numerics import Numerics
@@ -197,6 +198,10 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
     dtype = recipe.quantised_adapter_dtype if fmt.is_quantised else recipe.adapter_dtype
     adapter = 4 if dtype == "fp32" else base
     targets = frozenset(plan.target_modules)
+    fsdp2 = plan.sharding in ("fsdp_full", "fsdp_grad_op") and plan.num_gpus > 1 and recipe.fsdp == 2
+    # FSDP2 gathers every weight in the dtype that computes, adapters too.
+    casts = fsdp2 and bool(autocast or recipe.gathered_dtype == "bf16")
+    computed = 2 if casts else adapter
     if full:
         trained = all_weights(model, kept)
     else:
@@ -212,7 +217,7 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         weight=computes,
         norm_weight=computes,
         autocast=autocast,
-        adapter=adapter,
+        adapter=computed,
         train_base=full,
         lora_r=0 if full else plan.lora_r,
         lora_dropout=0.0 if full else plan.lora_dropout or recipe.lora_dropout,
@@ -239,6 +244,19 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         train_head=full or "lm_head" in plan.modules_to_save,
     )
     optimizer(plan.optimizer or recipe.optimizer)
+    units = None
+    if fsdp2:
+        stored = kept if full else adapter
+        units = fully_shard.units(
+            model, fmt, plan.num_gpus,
+            itemsize=computes,
+            adapters=0 if full else sum(t.numel for t in trained) * computed,
+            linear_experts=recipe.linear_experts,
+            reshards=plan.sharding == "fsdp_full",
+            trains_base=full,
+            reduced=recipe.reduce_itemsize // computed if casts else 1,
+            stored=stored // (computes if full else computed),
+        )  # fmt: skip
     key = StepKey(
         model,
         numerics,
@@ -247,10 +265,11 @@ def set_up(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe) -> 
         keep_gradients=workload.gradient_accumulation_steps == 1,
         train_embedding=full or any(t.label.startswith("embed") or "wte" in t.label for t in trained),
         gradient_parts=shares(plan).gradients,
-        retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full,
+        retains_inputs=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not full and not fsdp2,
         keeps_cache=model.architecture in recipe.keeps_cache,
-        fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and recipe.gathered_dtype == "stored",
+        fsdp1=plan.sharding in ("fsdp_full", "fsdp_grad_op") and not fsdp2,
         reentrant=reentrant(plan, recipe, fmt),
         outputs_until=recipe.outputs_until,
+        units=units,
     )
     return Setup(workload, plan, recipe, fmt, kept, embedding, trained, key)

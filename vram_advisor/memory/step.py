@@ -12,8 +12,10 @@ from functools import lru_cache
 from vram_advisor.domain.amount import ZERO, Amount, Size, plus
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.recipe import OutputsUntil
+from vram_advisor.memory import fully_shard
 from vram_advisor.memory.blocks import Played, play_block
 from vram_advisor.memory.entry import enter, shared
+from vram_advisor.memory.fully_shard import Units
 from vram_advisor.memory.loss import HeadHabits, play_head
 from vram_advisor.memory.numerics import Numerics
 from vram_advisor.memory.play import Moment
@@ -45,6 +47,8 @@ class StepKey:
     """Reentrant checkpointing: retained inputs are leaves that keep their gradients."""
     outputs_until: OutputsUntil = "backward"
     """Where outputs go that the loop keeps (``domain.recipe``)."""
+    units: Units | None = None
+    """What FSDP2 gathers; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -93,6 +97,20 @@ def prune(candidates: list[Candidate]) -> tuple[Candidate, ...]:
     return tuple(kept)
 
 
+NOTHING = (Moment(ZERO, ()),)
+"""A moment in which no layer is at work."""
+
+
+def split(moments: tuple[Moment, ...], vocabulary: int) -> tuple[tuple[bool, tuple[Moment, ...]], ...]:
+    """Moments of the loss that runs backward, apart: those before the gradient of the logits is all that is left as
+    wide as the vocabulary, and those from then on."""
+
+    def is_behind(moment: Moment) -> bool:
+        return sum(a.rows != "one" and a.width == vocabulary for a in moment.amounts) <= 1
+
+    return tuple((side, tuple(m for m in moments if is_behind(m) is side)) for side in (False, True))
+
+
 TAPE = "rules of autograd: torch/csrc/autograd/engine.cpp; layers: docs/method.md"
 INPUT_GROUP = ("checkpoints", "layer inputs kept", "transformers modeling_layers.py GradientCheckpointingLayer")
 SAVED_GROUP = ("activations", "saved by the layers for their backward pass", TAPE)
@@ -100,6 +118,7 @@ GRADIENT_GROUP = ("gradients", "gradients of finished layers", "torch/csrc/autog
 LAYER_GROUP = ("working_set", "one layer at work", TAPE)
 OUTPUTS_GROUP = ("activations", "outputs that the loop keeps", "peft method_comparison/MetaMathQA/run.py")
 LOSS_GROUP = ("loss", "logits and loss", TAPE)
+GATHERED_GROUP = ("gathered", "gathered whole, and buffers of collectives", "torch distributed/fsdp/_fully_shard")
 
 
 @lru_cache(maxsize=64)
@@ -182,9 +201,20 @@ def compile_step(key: StepKey) -> Step:
     def copied(i: int) -> tuple[Amount, ...]:
         return (Amount("16-bit copies of trained weights", "one", copies[i], 1, "weight copy"),) if copies[i] else ()
 
+    units = key.units
+    # FSDP2 reduces the gradient of tied embeddings when both their parts are there.
+    unreduced = head.parameter_gradients if units is not None and not units.last else 0
+
     def gradients(nbytes: int) -> tuple[Amount, ...]:
-        share = ceil_div(nbytes, key.gradient_parts)
+        share = ceil_div(nbytes - unreduced, key.gradient_parts) * (units.stored if units else 1) + unreduced
         return (Amount("gradients of finished layers", "one", share, 1, "gradient"),) if nbytes else ()
+
+    def returning(i: int) -> tuple[Amount, ...]:
+        """What FSDP2 has whole while layer i runs backward."""
+        if units is None:
+            return ()
+        behind = of(i + 1).profile.parameter_gradients if i + 1 < layers else head.parameter_gradients - unreduced
+        return fully_shard.returning(units, i, behind)
 
     def retained(i: int) -> tuple[Amount, ...]:
         """Inputs of the layers behind layer i that hooks still hold, and their gradients."""
@@ -216,7 +246,7 @@ def compile_step(key: StepKey) -> Step:
 
     def place(
         phase: str, layer: int | None, moments: tuple[Moment, ...], kept: tuple[Amount, ...],
-        saved: tuple[Amount, ...] = (), done: tuple[Amount, ...] = (),
+        saved: tuple[Amount, ...] = (), done: tuple[Amount, ...] = (), whole: tuple[Amount, ...] = (),
     ) -> None:  # fmt: skip
         working = LOSS_GROUP if layer is None else LAYER_GROUP
         fixed = [
@@ -225,6 +255,7 @@ def compile_step(key: StepKey) -> Step:
                 (INPUT_GROUP, kept),
                 (SAVED_GROUP, saved),
                 (GRADIENT_GROUP, done),
+                (GATHERED_GROUP, whole),
                 (OUTPUTS_GROUP, outputs(phase)),
             )
             if amounts
@@ -239,6 +270,7 @@ def compile_step(key: StepKey) -> Step:
     for i in ends:
         layer = of(i)
         profile = layer.profile
+        gathered = fully_shard.running(units, i) if units else ()
         if checkpointed:
             place(
                 "forward",
@@ -246,30 +278,52 @@ def compile_step(key: StepKey) -> Step:
                 profile.forgetful,
                 inputs(i + 1) + entry.held,
                 saved_before(i) + copied(i) + pinned(0, i) + cached(i),
+                whole=gathered,
             )
             held, behind = inputs(i + 1), profile.recompute
         else:
             # The embedding stays in the frame of the model's loop; the input of the layer in that of the layer.
             first_too = entry.holds_input and i > 0 and not of(0).saves_input
-            place("forward", i, profile.forward, inputs(1 + first_too) + entry.held, saved_before(i))
+            place("forward", i, profile.forward, inputs(1 + first_too) + entry.held, saved_before(i), whole=gathered)
             held, behind = inputs(int(layer.saves_input)), profile.backward
         for phase, at in (("backward_first", last), ("backward_last", first)):
             if i in at.values():
                 kept = saved_before(i) + (pinned(0, layers) if checkpointed else pinned(i + 1, layers))
-                place(phase, i, behind, held + retained(i), kept, gradients(finished[i + 1]))
-        place("evaluation", i, profile.forgetful, inputs(1) + entry.held, copied(i))
+                place(phase, i, behind, held + retained(i), kept, gradients(finished[i + 1]), returning(i))
+        place("evaluation", i, profile.forgetful, inputs(1) + entry.held, copied(i), whole=gathered)
     everything = inputs(layers) if checkpointed else ()
     attributes = pinned(0, layers) if checkpointed else ()
     until_exit = copied(layers) if checkpointed else ()
-    place(
-        "loss_forward", None, head.forward, everything, saved_before(layers) + attributes + until_exit + cached(layers)
-    )
-    place("loss_backward", None, head.backward, everything, saved_before(layers) + attributes)
-    place("evaluation", None, head.forgetful, (), copied(layers))
+    until_loss = saved_before(layers) + attributes + until_exit + cached(layers)
+    losing = fully_shard.losing(units) if units else ()
+    place("loss_forward", None, head.forward, everything, until_loss, whole=losing)
+    place("evaluation", None, head.forgetful, (), copied(layers), whole=losing)
+    for behind_logits, moments in split(head.backward, model.vocab_size):
+        whole = fully_shard.unlosing(units, behind_logits) if units else ()
+        place("loss_backward", None, moments, everything, saved_before(layers) + attributes, whole=whole)
+    if units:
+        place("forward", 0, NOTHING, inputs(1), entry.saved, whole=fully_shard.entering(units))
+        for i in ends:
+            place("forward", i, NOTHING, inputs(i + 1), saved_before(i), whole=fully_shard.copying(units, i))
+        if units.last:
+            place("loss_forward", None, NOTHING, everything, until_loss, whole=fully_shard.copying(units, layers))
+        if key.keep_gradients:
+            for whole in fully_shard.unlost(units):
+                place("loss_backward", None, NOTHING, everything, saved_before(layers) + attributes, whole=whole)
     for phase in ("clip", "optimizer_step"):
         if outputs(phase):
             group = Group(OUTPUTS_GROUP[0], OUTPUTS_GROUP[1], outputs(phase), OUTPUTS_GROUP[2])
             found[phase] = [Candidate(None, (group,), total(group.amounts))]
     if key.train_embedding:
-        place("backward_last", 0, entry.backward, (), (), gradients(finished[0]))
+        left = fully_shard.leaving(units, of(0).profile.parameter_gradients, key.keep_gradients) if units else ((), ())
+        place("backward_last", 0, entry.backward, (), (), gradients(finished[0]), left[0])
+        if left[1]:
+            done = finished[0] - unreduced
+            unreduced = 0
+            place("backward_last", 0, NOTHING, (), (), gradients(done), left[1])
+    elif units and checkpointed:
+        # The output of the embedding is made to require a gradient, and so it is gathered.
+        behind = of(0).profile.parameter_gradients
+        arrived = (boundary.repeated(1),)
+        place("backward_last", 0, NOTHING, arrived, (), gradients(finished[0]), fully_shard.returned(units, behind))
     return Step(shared(model, n, checkpointed), {phase: prune(candidates) for phase, candidates in found.items()})
