@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram_advisor.domain.efficiencies import Efficiencies, product_efficiency
+from vram_advisor.domain.gpu import GpuSpec
 from vram_advisor.domain.kernels import attention_kernel
 from vram_advisor.domain.optimizer import optimizer
 from vram_advisor.domain.throughput import SpeedTerm
@@ -51,6 +52,8 @@ UNFILLED = "products that do not fill the card"
 FILLS = 512
 """Products of few rows leave parts of a card idle: they take as long as if they had so many tokens more. So whole steps
 of up to 512 tokens and of 2,048 and more both reach the shares of the prior; a count of it would need each card's tiles."""
+PROCESSOR = "processor"
+"""Vendor of a device that is no card."""
 CAST = 6
 """Bytes to read a weight in fp32 and write it in 16 bit, as autocast does in each forward pass."""
 STAYS = 0.92
@@ -75,7 +78,7 @@ def computed(
     reached = product_efficiency(run.gpu, efficiencies)
     products = [
         term("products with the weights", "compute", flops, "FLOP", rate, reached),
-        term(UNFILLED, "compute", flops / tokens * FILLS, "FLOP", rate, reached),
+        term(UNFILLED, "compute", flops / tokens * fills(run.gpu), "FLOP", rate, reached),
         term("weights read", "bandwidth", 2 * read * passes, "B", bytes_per_s, efficiencies.elementwise),
     ]
     between = [
@@ -93,6 +96,11 @@ def computed(
         cast = CAST * (counts.stored + counts.head) * run.forwards
         between.append(term("casts of weights", "bandwidth", cast, "B", bytes_per_s, efficiencies.elementwise))
     return products, between
+
+
+def fills(gpu: GpuSpec) -> int:
+    """Tokens that products lack to fill a card; one core of a processor has nothing to fill."""
+    return 0 if gpu.vendor == PROCESSOR else FILLS
 
 
 def attention_terms(
