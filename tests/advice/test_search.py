@@ -10,7 +10,8 @@ import pytest
 from vram_advisor.advice import search as searching
 from vram_advisor.advice.advise import Desk, advise
 from vram_advisor.advice.levers import Setting, all_moves
-from vram_advisor.advice.search import Moves, Tried, compatible, pace, quality_of, search, tier_of
+from vram_advisor.advice.moves import Moves, Tried, compatible, pace, quality_of, tier_of
+from vram_advisor.advice.search import search
 from vram_advisor.domain.advice import TIERS, Move
 from vram_advisor.domain.coefficients import NOMINAL
 from vram_advisor.domain.plan import Plan, Workload

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, log2
+from typing import Any
 
+from vram_advisor.advice.front import Front
 from vram_advisor.advice.levers import WORKLOAD_FIELDS, Setting, all_moves
+from vram_advisor.advice.moves import Moves, Rough, Tried, quality_of, tier_of
 from vram_advisor.advice.options import lacks_bf16
 from vram_advisor.advice.pace import CoefficientsOf, coefficients_of
 from vram_advisor.advice.reach import bound, bounds
-from vram_advisor.advice.search import AT_ONCE, Moves, Tried, quality_of, search, tier_of
-from vram_advisor.advice.verdict import FITS, judge
+from vram_advisor.advice.search import search
+from vram_advisor.advice.verdict import judge, probability_of_fit
 from vram_advisor.domain.advice import Advice, AdviceAnswer, Change, Move
 from vram_advisor.domain.answer import Option
 from vram_advisor.domain.coefficients import Coefficients
@@ -20,6 +23,7 @@ from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.domain.tensors import count_parameters
 from vram_advisor.domain.throughput import Speed
 from vram_advisor.memory.estimate import estimate
@@ -34,8 +38,6 @@ SHOWN = 5
 OTHER_MODEL, HALF_THE_MODEL = 6.0, 3.0
 """What the result loses with another model, and further for each halving of it: more than by weights in 4 bits, so that a
 large model in 4 bits goes before one of half its size in 16."""
-ALIKE = 1.05
-"""Memory and times that differ by less are no reason for another plan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -79,16 +81,15 @@ class Desk:
 
     def changed(self, moves: Moves) -> tuple[ModelSpec, Workload, Plan]:
         """Model, workload and plan with moves applied. Raises BadInput."""
-        model, workload, plan = self.setting.model, self.setting.workload, self.setting.asked
+        model, jobs, plans = self.setting.model, dict[str, Any](), dict[str, Any]()
         for move in moves:
             for change in move.changes:
                 if change.field == "model":
                     model = self.models[change.after]
-                elif change.field in WORKLOAD_FIELDS:
-                    workload = replace(workload, **{change.field: change.after})
                 else:
-                    plan = replace(plan, **{change.field: change.after})
-        return model, workload, plan
+                    (jobs if change.field in WORKLOAD_FIELDS else plans)[change.field] = change.after
+        workload, plan = self.setting.workload, self.setting.asked
+        return model, replace(workload, **jobs) if jobs else workload, replace(plan, **plans) if plans else plan
 
     def time(self, moves: Moves) -> float:
         """Time of a set of moves for one token [s]; infinity where it cannot run."""
@@ -104,6 +105,8 @@ class Desk:
 
     def attempt(self, moves: Moves) -> Tried | None:
         """What the search sees of a set of moves."""
+        if (found := self.need(moves)) is not None:
+            return found
         applied = self.apply(moves)
         if applied is None:
             return None
@@ -112,6 +115,41 @@ class Desk:
         phases = tuple(phase.allocated_bytes + beyond for phase in need.phases)
         seconds = self.seconds(applied.model, applied.workload, applied.plan)
         return Tried(phases, applied.verdict.probability or 0.0, seconds)
+
+    def need(self, moves: Moves) -> Tried | None:
+        """The same under llama.cpp, without what explains the estimate; None elsewhere, and where it cannot run."""
+        try:
+            model, workload, plan = self.changed(moves)
+            if workload.trains or plan.runtime not in GGUF_RUNTIMES:
+                return None
+            from vram_advisor.memory.llama_cpp.estimate import need_of
+
+            mean, sd = need_of(model, workload, plan, recipe(plan.recipe), self.device)
+        except AdvisorError:
+            return None
+        probability = probability_of_fit(mean, sd, self.device.free_bytes, self.device.free_sd_bytes)
+        return Tried((mean,), probability, self.seconds(model, workload, plan))
+
+    def look(self, moves: Moves) -> Rough | None:
+        """Bounds of what a set of moves needs under llama.cpp, whose estimates take long; None where there are none."""
+        try:
+            model, workload, plan = self.changed(moves)
+            if workload.trains or plan.runtime not in GGUF_RUNTIMES:
+                return None
+            from vram_advisor.memory.llama_cpp.bracket import bracket
+
+            found = bracket(model, workload, plan, recipe(plan.recipe), self.device)
+        except AdvisorError:
+            return None
+        if found is None:
+            return None
+        free, sd = self.device.free_bytes, self.device.free_sd_bytes
+        return Rough(
+            found.least,
+            found.most,
+            probability_of_fit(found.least, found.least_sd, free, sd),
+            probability_of_fit(found.most, found.most_sd, free, sd),
+        )
 
 
 def advise(desk: Desk) -> AdviceAnswer:
@@ -124,13 +162,9 @@ def advise(desk: Desk) -> AdviceAnswer:
     asked = desk._applied(())
     desk.kept[()] = asked
     levers = [*_that_run(all_moves(setting), device), *_smaller_models(desk)]
-    result = search(levers, desk.attempt, float(device.free_bytes), desk.time)
+    result = search(levers, desk.attempt, float(device.free_bytes), desk.time, desk.look)
     advices = [_advice(desk, asked, found.moves, found.reasons) for found in result.found if found.moves]
-    # A list of all there is to do was tried for what it says of shorter ones.
-    able = {
-        moves: tried for moves, tried in result.tried.items() if tried.probability >= FITS and len(moves) <= AT_ONCE
-    }
-    front = [moves for moves in _front(able) if moves]
+    front = [moves for moves in Front(desk.attempt, desk.time).of(result.able) if moves]
     option = Option("as asked", setting.plan, recipe(setting.plan.recipe), asked.estimate, asked.verdict)
     fits = asked.verdict.outcome == "fits"
     return AdviceAnswer(
@@ -145,7 +179,7 @@ def advise(desk: Desk) -> AdviceAnswer:
         )
         if fits
         else (),
-        looked_at=len(result.tried),
+        looked_at=result.looked_at,
         notes=(),
         speed=desk.speed(setting.model, setting.workload, setting.plan),
     )
@@ -160,7 +194,7 @@ def best_advices(desk: Desk, count: int) -> tuple[Advice, ...]:
     asked = desk._applied(())
     desk.kept[()] = asked
     levers = [*all_moves(desk.setting), *_smaller_models(desk)]
-    result = search(levers, desk.attempt, float(desk.device.free_bytes), desk.time)
+    result = search(levers, desk.attempt, float(desk.device.free_bytes), desk.time, desk.look)
     found = [each for each in result.found if each.moves][:count]
     return tuple(_advice(desk, asked, each.moves, each.reasons) for each in found)
 
@@ -229,26 +263,3 @@ def _then(desk: Desk, applied: Applied) -> tuple[str, ...]:
         if found.largest > found.asked:
             said.append(f"{words} {found.asked:,} → {found.largest:,}")
     return tuple(said)
-
-
-def _front(tried: dict[Moves, Tried]) -> list[Moves]:
-    """Sets that nothing else beats in memory, time and quality at once, those first that take least from the result.
-
-    Of sets that hardly differ in memory and time the one with fewer moves stands for all.
-    """
-    points = sorted(
-        (quality_of(moves), len(moves), max(t.phases), t.time, i, moves) for i, (moves, t) in enumerate(tried.items())
-    )
-    kept: list[tuple[float, float, Moves]] = []
-    for _, _, need, time, _, moves in points:
-        if not any(other <= need * ALIKE and t <= time * ALIKE for other, t, _ in kept):
-            kept.append((need, time, moves))
-    return [moves for need, time, moves in kept if not any(_beats(other, (need, time, moves)) for other in kept)]
-
-
-def _beats(one: tuple[float, float, Moves], other: tuple[float, float, Moves]) -> bool:
-    """Whether one plan is clearly better in memory or time, and worse in nothing."""
-    (need, time, moves), (other_need, other_time, other_moves) = one, other
-    if need > other_need or time > other_time or quality_of(moves) > quality_of(other_moves):
-        return False
-    return need * ALIKE < other_need or time * ALIKE < other_time

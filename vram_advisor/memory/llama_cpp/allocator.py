@@ -116,7 +116,8 @@ def lay_out(scheduled: Scheduled, gpus: int) -> list[Laid]:
                 place(buffers, source, backend)
     for node, backend in scheduled.nodes:
         for source in node.sources:
-            place(buffers, source, backend)
+            if not source.allocated:
+                place(buffers, source, backend)
         place(buffers, node, backend)
         for source in node.sources:
             release(buffers, source)

@@ -5,6 +5,7 @@ Source: llama.cpp v0.5.0 ``src/llama-kv-cache.cpp``, ``src/llama-memory-recurren
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from vram_advisor.domain.ggml_types import GGML_TYPES
@@ -39,12 +40,16 @@ class Kept:
     @property
     def nbytes(self) -> int:
         """Bytes in its buffer [B]."""
-        row = GGML_TYPES[self.type]
-        a, b, c, d = self.ne
-        nbytes = row.row_bytes(a) * b * c * d
-        if self.place == HOST:
-            return cuda.padded(nbytes, cuda.HOST_ALIGNMENT)
-        return cuda.padded(nbytes + cuda.row_tail(self.type, a), cuda.ALIGNMENT)
+        return cache_bytes(self.type, self.ne, self.place == HOST)
+
+
+def cache_bytes(type_name: str, ne: Four, on_host: bool) -> int:
+    """Bytes of a tensor of a cache in its buffer [B]."""
+    a, b, c, d = ne
+    nbytes = GGML_TYPES[type_name].row_bytes(a) * b * c * d
+    if on_host:
+        return cuda.padded(nbytes, cuda.HOST_ALIGNMENT)
+    return cuda.padded(nbytes + cuda.row_tail(type_name, a), cuda.ALIGNMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class Caches:
 
     def nbytes(self, place: int) -> int:
         """Bytes of the caches in one place [B]."""
-        return sum(k.nbytes for k in self.kept if k.place == place)
+        alike = Counter((k.type, k.ne) for k in self.kept if k.place == place)
+        return sum(count * cache_bytes(name, ne, place == HOST) for (name, ne), count in alike.items())
 
 
 def keeps_window(a: Attention, windows: bool) -> bool:

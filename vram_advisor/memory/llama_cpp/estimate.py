@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from vram_advisor.domain.coefficients import Coefficients
 from vram_advisor.domain.estimate import Component, Estimate, Peak, PhasePeak
@@ -44,14 +44,18 @@ def memory_of(
     return started(model, workload, plan, recipe, device).memory
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Started:
     """All buffers of a start, and what is in the fullest place."""
 
     memory: LlamaCppMemory
     beside: Beside
     fullest: Buffers
-    components: tuple[Component, ...]
+
+    @cached_property
+    def components(self) -> tuple[Component, ...]:
+        """What lies there."""
+        return tuple(components(self.memory, self.beside, self.fullest.place))
 
     @property
     def own(self) -> int:
@@ -69,13 +73,13 @@ def started(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, de
     return _started(model, kind, options, company_of(plan) if model.draft or model.projector else None)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _started(model: ModelSpec, kind: str, options: LlamaCppOptions, company: Company | None) -> Started:
     """The same by file type and options: cards that are compared mostly start alike."""
     memory = llama_cpp_memory(model, model.stored_tensors or file_tensors(model, kind), options)
     held = Beside() if company is None else beside(model, options, company)
     fullest = max(memory.gpus, key=lambda b: b.total + held.nbytes(b.place)) if memory.gpus else memory.host
-    return Started(memory, held, fullest, tuple(components(memory, held, fullest.place)))
+    return Started(memory, held, fullest)
 
 
 def estimate_llama_cpp(
@@ -123,6 +127,19 @@ def estimate_llama_cpp(
             *tower(model),
         ),
     )
+
+
+def need_of(
+    model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None
+) -> tuple[float, float]:
+    """The minimum to run as ``estimate_llama_cpp`` has it, mean and standard deviation [B], without what explains it.
+
+    Raises:
+        BadInput, NotModelled: as ``memory_of``.
+    """
+    made = started(model, workload, plan, recipe, device)
+    outside, sd = outside_of(made, model, device)
+    return made.own + outside, sd
 
 
 def spread_of(made: Started) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import ModelSpec
@@ -40,7 +41,7 @@ class Buffers:
         return self.model + self.cache + self.compute + self.output
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LlamaCppMemory:
     """One start of llama.cpp."""
 
@@ -57,24 +58,33 @@ class LlamaCppMemory:
     output_bytes: int
     """Logits of all slots in host memory [B]."""
 
+    @cached_property
+    def model_bytes(self) -> dict[int, int]:
+        """Weights and adapters by place [B]."""
+        found: dict[int, int] = {}
+        for weight in self.weights:
+            found[weight.place] = found.get(weight.place, 0) + weight.nbytes
+        for matrix in self.adapters:
+            found[matrix.place] = found.get(matrix.place, 0) + matrix.nbytes
+        return found
+
     def buffers(self, place: int) -> Buffers:
         """The buffers in one place."""
-        model = sum(p.nbytes for p in self.weights if p.place == place)
-        model += sum(a.nbytes for a in self.adapters if a.place == place)
+        model = self.model_bytes.get(place, 0)
         output = self.output_bytes if place == HOST else 0
         return Buffers(place, model, self.caches.nbytes(place), self.compute[place].nbytes, output)
 
-    @property
+    @cached_property
     def gpus(self) -> tuple[Buffers, ...]:
         """The buffers of each GPU."""
         return tuple(self.buffers(i) for i in range(self.options.num_gpus))
 
-    @property
+    @cached_property
     def host(self) -> Buffers:
         """The buffers in system memory."""
         return self.buffers(HOST)
 
-    @property
+    @cached_property
     def offloaded_bytes(self) -> int:
         """Weights of layers and output layer in system memory [B]: what is there because it does not fit a GPU."""
         inputs = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vram_advisor.domain.ggml_types import GGML_TYPES
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
@@ -32,25 +32,23 @@ EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 EMBEDDING, OUTPUT = "token_embd.weight", "output.weight"
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A weight in one place."""
 
     tensor: StoredTensor
     place: int
     name: str
     """As the graph calls it: the output layer of a tied model has a name of its own."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in its buffer, alignment included [B]."""
-        return buffer_bytes(self.tensor, self.place)
+    nbytes: int
+    """Bytes in its buffer, alignment included [B]."""
 
 
 def buffer_bytes(tensor: StoredTensor, place: int) -> int:
     """Bytes of a weight in a buffer, alignment included [B]."""
     if place == HOST:
         return cuda.padded(tensor.nbytes, cuda.HOST_ALIGNMENT)
+    if tensor.shape[-1] % cuda.ROW == 0:
+        return cuda.padded(tensor.nbytes, cuda.ALIGNMENT)
     return cuda.padded(tensor.nbytes + cuda.row_tail(tensor.dtype, tensor.shape[-1]), cuda.ALIGNMENT)
 
 
@@ -68,7 +66,9 @@ def overrides(options: LlamaCppOptions) -> list[tuple[re.Pattern[str], int]]:
             raise BadInput(f"-ot {pattern}: is no regular expression ({error}).") from None
     if options.cpu_moe:
         found.append((re.compile(EXPERTS), HOST))
-    found += [(re.compile(rf"blk\.{layer}{EXPERTS}"), HOST) for layer in range(options.n_cpu_moe)]
+    if options.n_cpu_moe:
+        layers = "|".join(map(str, range(options.n_cpu_moe)))
+        found.append((re.compile(rf"blk\.({layers}){EXPERTS}"), HOST))
     return found
 
 
@@ -95,29 +95,33 @@ def place_weights(
     norm = "output_norm" if "output_norm.weight" in names else "token_embd_norm"
     placed: list[Placed] = []
     for tensor in tensors:
-        for place in places_of(tensor, layout, norm):
-            placed.append(Placed(tensor, overridden(tensor, place, rules), tensor.name))
-        if second_embedding and tensor.name == EMBEDDING and OUTPUT not in names:
-            home = overridden(tensor, layout.output, rules)
-            if home != HOST:
-                placed.append(Placed(tensor, home, OUTPUT))
+        name = tensor.name
+        if name.startswith("blk."):
+            homes: Iterable[int] = (layout.layers[int(name[4 : name.index(".", 4)])],)
+        else:
+            homes = places_of(tensor, layout, norm)
+        for home in homes:
+            place = overridden(tensor, home, rules) if rules or tensor.dtype in HOST_TYPES else home
+            placed.append(Placed(tensor, place, name, buffer_bytes(tensor, place)))
+        if second_embedding and name == EMBEDDING and OUTPUT not in names:
+            place = overridden(tensor, layout.output, rules)
+            if place != HOST:
+                placed.append(Placed(tensor, place, OUTPUT, buffer_bytes(tensor, place)))
     return placed
 
 
 def places_of(tensor: StoredTensor, layout: Layout, norm: str) -> Iterable[int]:
-    """Where a weight belongs before overrides; tables of rotary frequencies are kept once per place with a layer.
+    """Where a weight outside the layers belongs before overrides; tables of rotary frequencies are kept once per place with a layer.
 
     Args:
         norm: the last norm of the model, by its name in the file.
     """
-    parts = tensor.name.split(".")
-    if parts[0] == "blk":
-        return (layout.layers[int(parts[1])],)
-    if parts[0] in INPUT_STEMS:
+    stem = tensor.name.split(".", 1)[0]
+    if stem in INPUT_STEMS:
         return (HOST,)
-    if parts[0] in OUTPUT_STEMS or parts[0] == norm:
+    if stem in OUTPUT_STEMS or stem == norm:
         return (layout.output,)
-    if parts[0] in PER_DEVICE_STEMS:
+    if stem in PER_DEVICE_STEMS:
         return dict.fromkeys(layout.layers)
     return (layout.layers[0],)
 
@@ -133,7 +137,13 @@ def overridden(tensor: StoredTensor, place: int, rules: list[tuple[re.Pattern[st
 
 def stored(placed: Iterable[Placed]) -> dict[str, Stored]:
     """The weights as the graph sees them, by name."""
-    found = {p.name: Stored(p.tensor.dtype, p.place) for p in placed}
+    kinds: dict[tuple[str, int], Stored] = {}
+    found: dict[str, Stored] = {}
+    for p in placed:
+        key = (p.tensor.dtype, p.place)
+        if key not in kinds:
+            kinds[key] = Stored(*key)
+        found[p.name] = kinds[key]
     if EMBEDDING in found:
         # A tied output layer in system memory is the embedding itself.
         found.setdefault(OUTPUT, found[EMBEDDING])

@@ -14,7 +14,7 @@ from functools import lru_cache
 from vram_advisor.domain.llama_cpp import LlamaCppOptions
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.stored_tensor import StoredTensor
-from vram_advisor.memory.llama_cpp.caches import build_caches
+from vram_advisor.memory.llama_cpp.caches import build_caches, cache_bytes
 from vram_advisor.memory.llama_cpp.habits import habits_of
 from vram_advisor.memory.llama_cpp.memory import uses_flash_attention
 from vram_advisor.memory.llama_cpp.model_buffer import EMBEDDING, EXPERTS, PER_DEVICE_STEMS, Placed, place_weights
@@ -42,7 +42,10 @@ class Group:
     movable: bool
     """--cpu-moe and --n-cpu-moe move them."""
     stacked: bool
+    """Experts, of which a token reads a few."""
     passed: bool
+    """A token passes them as a whole, unless they are experts."""
+    in_layers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,11 @@ class Occupied:
     host_experts: int
     """Experts in system memory [B]."""
     largest: int
-    """Largest weight of a layer or output layer in system memory [B]."""
+    """Largest weight of a layer in system memory [B]."""
+    output: int
+    """The output layer, where that is in system memory [B]."""
+    flash: bool
+    """Flash attention is on."""
 
     def nbytes(self, place: int) -> int:
         """Weights and caches in one place [B]."""
@@ -78,7 +85,7 @@ def occupied(model: ModelSpec, file_type: str, options: LlamaCppOptions) -> Occu
     flash = uses_flash_attention(model, options, places)
     second = not habits.shares_embedding
     weights: dict[int, int] = {}
-    layers = experts = largest = 0
+    layers = experts = largest = output = 0
     if options.override_tensor:
         tensors = model.stored_tensors or file_tensors(model, file_type)
         found = one_by_one(place_weights(tensors, options, places, second))
@@ -86,12 +93,19 @@ def occupied(model: ModelSpec, file_type: str, options: LlamaCppOptions) -> Occu
         found = together(model, file_type, second, options, places)
     for group, place, nbytes, most in found:
         weights[place] = weights.get(place, 0) + nbytes
-        if place == HOST and group.stacked:
-            experts, largest = experts + nbytes, max(largest, most)
-        elif place == HOST and group.passed:
-            layers, largest = layers + nbytes, max(largest, most)
-    caches = cache_bytes(model, options, sizes(options), places, flash, habits.windows)
-    return Occupied(weights, caches, layers, experts, largest)
+        if place != HOST:
+            continue
+        if group.stacked:
+            experts += nbytes
+        elif group.passed:
+            layers += nbytes
+        if group.in_layers:
+            largest = max(largest, most)
+        elif places.output == HOST or not second:
+            # The embedding may be the output layer, too.
+            output = max(output, most)
+    caches = caches_by_place(model, options, sizes(options), places, flash, habits.windows)
+    return Occupied(weights, caches, layers, experts, largest, output, flash)
 
 
 Lying = tuple[Group, int, int, int]
@@ -148,6 +162,7 @@ def group_of(placed: Placed, everywhere: bool = False) -> Group:
         movable=placed.place != HOST and re.search(EXPERTS, placed.name) is not None,
         stacked=STACKED in placed.name,
         passed=placed.name.startswith(PASSED),
+        in_layers=placed.name.startswith(PASSED[0]),
     )
 
 
@@ -157,7 +172,7 @@ def one_by_one(weights: Iterable[Placed]) -> Iterable[Lying]:
         yield group_of(placed), placed.place, placed.nbytes, placed.tensor.nbytes
 
 
-def cache_bytes(
+def caches_by_place(
     model: ModelSpec, options: LlamaCppOptions, counted: Sizes, places: Layout, flash: bool, windows: bool
 ) -> dict[int, int]:
     """Bytes of the caches by place [B]: those of one layer of each kind, as often as it lies there."""
@@ -165,8 +180,8 @@ def cache_bytes(
     one_of_each = replace(model, layer_kinds=kinds)
     on_gpu, on_host = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
     for kept in build_caches(one_of_each, options, counted, Layout((0,) * len(kinds), 0, True), flash, windows).kept:
-        on_gpu[kinds[kept.layer]] += replace(kept, place=0).nbytes
-        on_host[kinds[kept.layer]] += replace(kept, place=HOST).nbytes
+        on_gpu[kinds[kept.layer]] += cache_bytes(kept.type, kept.ne, False)
+        on_host[kinds[kept.layer]] += cache_bytes(kept.type, kept.ne, True)
     found: dict[int, int] = {}
     for kind, at in zip(model.layer_kinds, places.layers, strict=True):
         place = at if options.kv_offload else HOST

@@ -36,39 +36,44 @@ class Played:
 
 def with_short_runs(model: ModelSpec, layout: Layout, caches: Caches, stored: Mapping[str, Stored]) -> Played:
     """The model with runs of equal layers shortened."""
-    layers = kept_layers(likenesses(model, layout, stored), [1 if place == HOST else CYCLE for place in layout.layers])
-    number = {str(before): after for after, before in enumerate(layers)}
+    weights: list[list[tuple[str, Stored]]] = [[] for _ in model.layer_kinds]
     named: dict[str, Stored] = {}
     for name, weight in stored.items():
         if not name.startswith("blk."):
             named[name] = weight
             continue
         _, layer, rest = name.split(".", 2)
-        if layer in number:
-            named[f"blk.{number[layer]}.{rest}"] = weight
+        if int(layer) < len(weights):
+            weights[int(layer)].append((rest, weight))
+    cycles = [1 if place == HOST else CYCLE for place in layout.layers]
+    layers = kept_layers(likenesses(model, layout, weights), cycles)
+    number = {before: after for after, before in enumerate(layers)}
+    named |= {f"blk.{after}.{rest}": weight for before, after in number.items() for rest, weight in weights[before]}
     return Played(
         replace(model, layer_kinds=tuple(model.layer_kinds[i] for i in layers)),
         replace(layout, layers=tuple(layout.layers[i] for i in layers)),
-        replace(
-            caches,
-            kept=tuple(replace(k, layer=number[str(k.layer)]) for k in caches.kept if str(k.layer) in number),
-        ),
+        replace(caches, kept=tuple(replace(k, layer=number[k.layer]) for k in caches.kept if k.layer in number)),
         named,
     )
 
 
-def likenesses(model: ModelSpec, layout: Layout, stored: Mapping[str, Stored]) -> list[tuple[object, ...]]:
-    """What layers have to share to be equal; types count where weights of the host may be copied to a GPU."""
-    weights: list[list[tuple[str, str, int]]] = [[] for _ in model.layer_kinds]
-    for name, weight in stored.items():
-        if name.startswith("blk."):
-            _, layer, rest = name.split(".", 2)
-            if int(layer) < len(weights):
-                weights[int(layer)].append((rest, weight.type, weight.place))
+def likenesses(
+    model: ModelSpec, layout: Layout, weights: Sequence[Sequence[tuple[str, Stored]]]
+) -> list[tuple[object, ...]]:
+    """What layers have to share to be equal; types count where weights of the host may be copied to a GPU.
+
+    Args:
+        weights: of each layer, by what their names end with.
+    """
     return [
-        (kind, place, tuple(sorted(held)) if any(where == HOST for _, _, where in held) else ())
+        (kind, place, tuple(sorted((rest, w.type, w.place) for rest, w in held)) if on_host(held) else ())
         for kind, place, held in zip(model.layer_kinds, layout.layers, weights, strict=True)
     ]
+
+
+def on_host(weights: Sequence[tuple[str, Stored]]) -> bool:
+    """Whether a weight lies in system memory."""
+    return any(weight.place == HOST for _, weight in weights)
 
 
 def kept_layers(likes: Sequence[object], cycles: Sequence[int]) -> Sequence[int]:
