@@ -81,6 +81,21 @@ def test_what_says_nothing_without_a_dataset_is_named(
     assert words in " ".join(document(command, *arguments)["notes"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--n-cpu-moe", 4), "--n-cpu-moe has no effect on llama-2-7b, which has no experts"),
+        (("--cpu-moe", "--n-cpu-moe", 4), "--n-cpu-moe has no effect beside --cpu-moe"),
+        (("--method", "lora", "--offload", "parameters"), "without --sharding fsdp_full or zero3"),
+    ],
+)
+def test_levers_that_move_nothing_are_named(command: Command, arguments: tuple[object, ...], words: str) -> None:
+    found = json.loads(command("advise", "--model", "7b", "--gpu", "rtx-5090", "--json", *arguments).out)
+    assert words in " ".join(found["notes"])
+    checked = json.loads(command("check", "--model", "7b", "--gpu", "rtx-5090", "--json", *arguments).out)
+    assert words in " ".join(checked["warnings"])
+
+
 def test_prices_say_nothing_of_inference(command: Command) -> None:
     found = json.loads(command("advise", "--model", "7b", "--gpu", "rtx-5090", "--json", "--price-per-kwh", 0.3).out)
     assert any("--price-per-kwh and --rent-per-hour are for a fine-tune" in note for note in found["notes"])
@@ -211,7 +226,7 @@ def test_a_line_of_a_million_tokens_is_a_long_example(command: Command, tmp_path
     [
         ("--method", "inference", "--tokens", 5), ("--tokens", 0), ("--epochs", 0, "--tokens", 5),
         ("--tokens", 5, "--dataset", "x"), ("--price-per-kwh", -1, "--tokens", 5), ("--dataset", "/no/such/file"),
-        ("--epochs", "nan", "--tokens", 5),
+        ("--epochs", "nan", "--tokens", 5), ("--tokens", 1.5),
     ],
 )  # fmt: skip
 def test_a_job_that_makes_no_sense_is_one_sentence(command: Command, arguments: tuple[object, ...]) -> None:

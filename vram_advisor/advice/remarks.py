@@ -87,7 +87,15 @@ def without_effect(workload: Workload, plan: Plan) -> list[str]:
         changed += [name for name in ("lora_r", "target_modules") if getattr(plan, name) != getattr(Plan(), name)]
         what = "a full fine-tune"
     hint = {"context_length": "; --sequence-length is the one that has", "sequence_length": "; --context-length has"}
-    return [f"--{name.replace('_', '-')} has no effect on {what}{hint.get(name, '')}." for name in changed]
+    said = [f"--{name.replace('_', '-')} has no effect on {what}{hint.get(name, '')}." for name in changed]
+    if workload.trains and plan.offload == "parameters" and plan.sharding in ("none", "ddp"):
+        said.append(
+            "--offload parameters moves weights only where they are shared out: without --sharding fsdp_full or zero3 "
+            "it moves the optimizer states alone."
+        )
+    if plan.cpu_moe and plan.n_cpu_moe:
+        said.append("--n-cpu-moe has no effect beside --cpu-moe, which leaves the experts of all layers.")
+    return said
 
 
 def not_llama_cpp(model: ModelSpec, workload: Workload, plan: Plan) -> list[str]:
@@ -109,6 +117,9 @@ def limits(model: ModelSpec, workload: Workload, plan: Plan, device: Device | No
     made_for = model.max_position_embeddings
     if made_for and asked > made_for and not model.position_rows:
         said.append(f"{model.id} was made for {made_for:,} positions: {asked:,} tokens need a scaling of them.")
+    if (plan.cpu_moe or plan.n_cpu_moe) and not any(block.experts for block in model.blocks):
+        option = "--cpu-moe" if plan.cpu_moe else "--n-cpu-moe"
+        said.append(f"{option} has no effect on {model.id}, which has no experts; --n-gpu-layers has.")
     if device is not None and lacks_bf16(device):
         if "bf16" in (plan.mixed_precision, plan.weights_dtype, plan.quantization):
             said.append(f"{device.name} has no bf16 units: use fp16.")

@@ -18,8 +18,8 @@ WHOLE = frozenset(
     for record in (Workload, Plan)
     for field in fields(record)
     if field.type is int or int in get_args(field.type)
-) | {"--gpu-index"}
-"""Options of ``check`` that are whole numbers."""
+) | {"--gpu-index", "--tokens"}
+"""Options that are whole numbers."""
 
 
 def refuse_fractions(arguments: Sequence[str]) -> None:
