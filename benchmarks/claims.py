@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -64,10 +65,12 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth model of the catalogue")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="at the same time")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     models = [record.id for record in api.list_models()][:: given.every]
     total, start, done = Counts(), time.monotonic(), 0
     try:
-        with Pool(given.processes) as pool:
+        # An interruption is for this process alone, which ends the others.
+        with Pool(given.processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
             for found in pool.imap_unordered(asked, models):
                 total.add(found)
                 done += 1
