@@ -86,7 +86,17 @@ FSDP: tuple[Row, ...] = (
 FLAGS = {
     "flash_attention": "flash_attention_2", "sdp_attention": "sdpa", "eager_attention": "eager",
 }  # fmt: skip
+FREES = {"FULL_SHARD": True, "SHARD_GRAD_OP": False}
+"""Strategies of FSDP1, and whether weights are freed after the forward pass."""
+OLD_PREFIX = "fsdp_config.fsdp_"
 NESTED = "bnb_config_kwargs.bnb_4bit_use_double_quant"
+
+
+def _named(key: str) -> str:
+    """Keys of FSDP without the prefix that older files have (utils/schemas/validation.py)."""
+    if key.startswith(OLD_PREFIX) and key != f"{OLD_PREFIX}version":
+        return f"fsdp_config.{key.removeprefix(OLD_PREFIX)}"
+    return key
 
 
 def _sharded() -> Choice:
@@ -125,6 +135,12 @@ def _checkpointing() -> Choice:
 def _prepare(document: Document) -> Prepared:
     prepared = deepspeed.named_file(document)
     values, origin = dict(prepared.values), dict(prepared.origin)
+    strategy = str(values.get("fsdp_config.sharding_strategy", "")).upper()
+    if strategy in FREES and _RESHARD not in values:
+        values[_RESHARD], origin[_RESHARD] = FREES[strategy], "fsdp_config.sharding_strategy"
+    if values.get("fsdp_config.activation_checkpointing") is True and "gradient_checkpointing" not in values:
+        values["gradient_checkpointing"] = True
+        origin["gradient_checkpointing"] = "fsdp_config.activation_checkpointing"
     for flag, name in FLAGS.items():
         if values.get(flag) is True and "attn_implementation" not in values:
             values["attn_implementation"] = name
@@ -262,6 +278,7 @@ PROGRAM = Program(
         "gptq": "training on a GPTQ base with Axolotl is not modelled",
         "use_ray": "a run over several machines by Ray is not modelled",
     },
+    named=_named,
     prepare=_prepare,
     finish=_finish,
     head=_head,

@@ -20,7 +20,9 @@ POSITIONAL = "(first)"
 
 
 def words_of(text: str, where: str) -> list[str]:
-    """The words of the first command of a text; lines that end in a backslash go on.
+    """The words of the first command of a text, behind the variables that are exported before it.
+
+    Lines that end in a backslash go on.
 
     Raises:
         BadInput: a quotation is not closed, or there is no command.
@@ -28,15 +30,18 @@ def words_of(text: str, where: str) -> list[str]:
     if len(text) > MAX_CHARACTERS:
         raise BadInput(f"{where} has more than {MAX_CHARACTERS:,} characters, too many for a command line.")
     joined = re.sub(r"[\\^`][ \t]*\r?\n", " ", text)
+    exported: list[str] = []
     for line in joined.splitlines():
-        if not line.strip() or line.lstrip().startswith(("#", "export ")):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
             words = shlex.split(line, comments=True)
         except ValueError:
             raise BadInput(f"{where}: a quotation is not closed.") from None
-        if words:
-            return words
+        if words[:1] == ["export"]:
+            exported += [word for word in words[1:] if ASSIGNMENT.match(word)]
+        elif words:
+            return [*exported, *words]
     raise BadInput(f"{where}: there is no command in it.")
 
 

@@ -34,8 +34,9 @@ def import_run(data: bytes, where: str, program: str | None = None) -> Imported:
     found, document = document_of(text_of(data, where), where, wanted)
     around = {key: document.pop(key) for key in [*document] if key.startswith(("(", ENVIRONMENT)) and key != POSITIONAL}
     if found.syntax == "command":
-        # the variables of a server's devices are in its own table
-        document |= {key: value for key, value in around.items() if "VISIBLE_DEVICES" in key}
+        # The variables of a server's devices and those that stand for its flags are in its own table.
+        own = {key for key in around if "VISIBLE_DEVICES" in key or (found.variables and found.variables in key)}
+        document = {key: around.pop(key) for key in [*around] if key in own} | document
     return _around(read(found, document, where), around, where)
 
 
@@ -56,11 +57,22 @@ def _around(imported: Imported, around: Document, where: str) -> Imported:
         elif ALLOCATOR.fullmatch(name):
             plan = replace(plan, expandable_segments="expandable_segments:true" in str(value).lower())
             used.append(Used(name, shown(value), ("expandable_segments",)))
-        elif name not in {entry.key.removeprefix(ENVIRONMENT) for entry in used}:
+        else:
             ignored.append(name)
     return replace(
-        imported, workload=workload, plan=plan, used=tuple(used), irrelevant=(*imported.irrelevant, *ignored)
+        imported,
+        workload=workload,
+        plan=plan,
+        used=tuple(replace(entry, key=entry.key.removeprefix(ENVIRONMENT)) for entry in used),
+        irrelevant=(*_plain(imported.irrelevant), *ignored),
+        not_modelled=_plain(imported.not_modelled),
+        unknown=_plain(imported.unknown),
     )
+
+
+def _plain(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Variables by their names alone."""
+    return tuple(key.removeprefix(ENVIRONMENT) for key in keys)
 
 
 def export_run(program: str, model: str | None, workload: Workload, plan: Plan) -> Exported:

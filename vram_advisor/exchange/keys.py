@@ -208,6 +208,10 @@ class Program:
     """Words in front of the flags of a command."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other spellings of keys."""
+    variables: str = ""
+    """How the names of environment variables begin that stand for flags."""
+    named: Callable[[str], str] = lambda key: key
+    """The key that another spelling stands for, beside those of ``aliases``."""
     prepare: Callable[[Document], Prepared] = as_it_is
     finish: Callable[[Document, Workload, Plan], Document] = unchanged
     settle: Callable[[Workload, Plan], Settled] = processes

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from vram_advisor.domain.gguf_file_types import BASE
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.exchange.command_lines import ENVIRONMENT
 from vram_advisor.exchange.keys import (
     SERVING,
     UNSET,
@@ -22,7 +23,8 @@ from vram_advisor.exchange.keys import (
     Settled,
     TableRow,
 )
-from vram_advisor.exchange.llama_cpp_flags import IRRELEVANT, NOT_MODELLED
+from vram_advisor.exchange.llama_cpp_flags import IRRELEVANT, NOT_MODELLED, TURNED_OFF, VARIABLE, flag_of
+from vram_advisor.exchange.values import TRUTHS
 from vram_advisor.units.errors import BadInput
 
 DEVICES = re.compile(r"CUDA_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES")
@@ -139,9 +141,22 @@ def _whole(values: Document, key: str) -> int | None:
     return int(str(value))
 
 
+def _named(key: str) -> str:
+    """The flag behind a variable."""
+    return flag_of(key.removeprefix(ENVIRONMENT)) if key.startswith(f"{ENVIRONMENT}{VARIABLE}") else key
+
+
 def prepare(document: Document) -> Prepared:
     """Contexts per sequence, names of files, counts of devices."""
     values, origin = dict(document), {}
+    for key in TURNED_OFF:
+        if isinstance(values.get(key), str):
+            off = f"--no-{key[2:]}"
+            turned = TRUTHS.get(values[key].lower())
+            if turned is False:
+                values[off], origin[off] = True, key
+            del values[key]
+            origin.setdefault(f"({key})", key)
     if GPUS in values:
         values[GPUS] = visible(values[GPUS])
     for key in ("--hf-repo", "--model-url"):
@@ -244,6 +259,8 @@ SERVER = Program(
     rows=ROWS,
     irrelevant=IRRELEVANT,
     not_modelled=NOT_MODELLED,
+    variables=VARIABLE,
+    named=_named,
     command=("llama-server",),
     prepare=prepare,
     finish=finish,

@@ -1,4 +1,4 @@
-"""The flags of llama-server and llama-cli: their spellings, and those that say nothing here.
+"""The flags of llama-server and llama-cli: their spellings, their variables, and those that say nothing here.
 
 Source: llama.cpp v0.5.0 ``common/arg.cpp``; spellings of older builds beside them.
 """
@@ -26,6 +26,20 @@ SPELLINGS = {
     "-cmoed": "--cpu-moe-draft", "--spec-draft-cpu-moe": "--cpu-moe-draft", "-ncmoed": "--n-cpu-moe-draft",
     "--spec-draft-n-cpu-moe": "--n-cpu-moe-draft", "-td": "--threads-draft", "-tbd": "--threads-batch-draft",
 }  # fmt: skip
+_VARIABLES = {
+    "BATCH": "--batch-size", "UBATCH": "--ubatch-size", "N_PARALLEL": "--parallel", "N_PREDICT": "--predict",
+    "ENDPOINT_METRICS": "--metrics", "ENDPOINT_PROPS": "--props", "ENDPOINT_SLOTS": "--slots", "THINK": "--reasoning-format",
+    "THINK_BUDGET": "--reasoning-budget", "EMBEDDINGS": "--embedding", "ROPE_SCALING_TYPE": "--rope-scaling",
+    "N_GPU_LAYERS_DRAFT": "--n-gpu-layers-draft", "SPEC_DRAFT_N_GPU_LAYERS": "--n-gpu-layers-draft",
+    "SPEC_DRAFT_CACHE_TYPE_K": "--cache-type-k-draft", "SPEC_DRAFT_CACHE_TYPE_V": "--cache-type-v-draft",
+    "SPEC_DRAFT_MODEL": "--model-draft", "SPEC_DRAFT_HF_REPO": "--hf-repo-draft", "HFD_REPO": "--hf-repo-draft",
+    "DRAFT_MAX": "--spec-draft-n-max", "NO_MMAP": "--no-mmap", "TEMPERATURE": "--temp",
+}  # fmt: skip
+"""Variables that are not called as their flags are."""
+VARIABLE = "LLAMA_ARG_"
+"""How the variables that stand for flags begin; a flag that is there has the last word."""
+TURNED_OFF = ("--kv-unified", "--kv-offload", "--mmproj-offload")
+"""Switches that a variable turns off by a value; the command line has another flag for that."""
 SWITCHES = names(
     """
     --kv-unified --no-kv-unified --no-kv-offload --kv-offload --cpu-moe --swa-full --cont-batching --no-cont-batching
@@ -57,3 +71,13 @@ NOT_MODELLED = names(
     --n-cpu-moe-draft
     """
 )
+
+
+def flag_of(variable: str) -> str:
+    """The flag that a variable stands for.
+
+    >>> flag_of("LLAMA_ARG_CTX_SIZE"), flag_of("LLAMA_ARG_N_PARALLEL")
+    ('--ctx-size', '--parallel')
+    """
+    name = variable.removeprefix(VARIABLE)
+    return _VARIABLES.get(name, f"--{name.lower().replace('_', '-')}")

@@ -39,8 +39,8 @@ def read(program: Program, document: Document, where: str) -> Imported:
         BadInput: a value is of the wrong type or out of bounds.
         NotModelled: it describes a run that is not estimated.
     """
-    given = {program.aliases.get(key, key): value for key, value in document.items()}
-    spelt = {program.aliases.get(key, key): key for key in document}
+    spelt = {program.named(program.aliases.get(key, key)): key for key in document}
+    given = {key: document[written] for key, written in spelt.items()}
     refuse(program, given, spelt, where)
     try:
         prepared = program.prepare(dict(given))
