@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from small import trial
@@ -24,7 +24,7 @@ from vram_advisor.memory.timeline import estimate_training
 
 pytestmark = pytest.mark.trainers
 
-LAYERS = {"hidden_size": 512, "intermediate_size": 1536, "vocab_size": 2048}
+LAYERS: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 1536, "vocab_size": 2048}
 """A model that is mostly layers; the usual one is mostly embeddings."""
 
 
@@ -43,8 +43,8 @@ def one_of(processes: int) -> Iterator[None]:
 
 def measured(t: Trial) -> dict[str, int]:
     """The most that was alive in each phase of the second step [B]."""
-    from vram_advisor.calibration.shared_tracker import SharedTracker
     from vram_advisor.calibration.sharded_model import build_shared
+    from vram_advisor.calibration.shared_tracker import SharedTracker
     from vram_advisor.calibration.tracker_meter import TrackerMeter
 
     with one_of(t.processes):
@@ -62,7 +62,7 @@ def estimated(t: Trial) -> Estimate:
     return estimate_training(build(t.config), t.workload, t.plan, recipe(t.plan.recipe), None, WITHOUT_WORKSPACES)
 
 
-def shared(method: str = "full", processes: int = 2, sharding: str = "fsdp_full", **others: Any) -> Trial:
+def shared(method: str = "full", processes: int = 2, sharding: Any = "fsdp_full", **others: Any) -> Trial:
     precision = others.pop("mixed_precision", None)
     checkpointing = others.pop("gradient_checkpointing", None)
     levers = Plan(

@@ -1,6 +1,7 @@
 """Attention implementations and ways to compute the loss: one row each, with what is known about it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vram_advisor.domain.quantization import Evidence
 from vram_advisor.units.errors import BadInput
@@ -15,6 +16,31 @@ class AttentionKernel:
     """flash, efficient, math or eager: what the memory model plays."""
     evidence: Evidence
     source: str
+
+
+FusedAttention = Literal["flash", "efficient", "math"]
+"""The kernels of scaled_dot_product_attention, each a fallback of the one before."""
+
+
+def fused_attention(compute_capability: str | None, system: str, dtype: str) -> FusedAttention:
+    """The best kernel that scaled_dot_product_attention has for 16-bit tensors on an NVIDIA card.
+
+    Flash attention needs compute capability 8.0 and is not built for Windows; memory-efficient attention takes bf16 from
+    8.0 on, and fp16 and fp32 from 5.0 on.
+
+    Source: torch ``aten/src/ATen/native/transformers/cuda/sdp_utils.cpp`` check_flash_attention_hardware_support,
+    can_use_mem_efficient_attention; ``CMakeLists.txt`` USE_FLASH_ATTENTION.
+
+    Args:
+        compute_capability: as the driver says it, 7.5; None: not known, or no NVIDIA card.
+        system: linux, windows, wsl.
+        dtype: what the step computes in: bf16, fp16 or fp32.
+    """
+    if compute_capability is None:
+        return "flash"
+    if float(compute_capability) >= 8.0:
+        return "efficient" if system == "windows" else "flash"
+    return "math" if dtype == "bf16" else "efficient"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -119,7 +119,7 @@ _ROWS = (
         " unsloth_zoo training_utils.py (adapters fp32, base untouched), gradient_checkpointing.py (layer inputs to the"
         " host), fused_losses/cross_entropy_loss.py",
         loss="unsloth_fused", optimizer="adamw_bnb_8bit", gradient_checkpointing="offload", outputs_in_fp32=False,
-        norm_kernel="fused", lora_kernel="fused", reentrant=True, activation_sd=0.08,
+        norm_kernel="fused", lora_kernel="fused", reentrant=True, grouped_sdpa=False, activation_sd=0.08,
     ),
     Recipe(
         "axolotl", "Axolotl", "axolotl 0.19, peft 0.20, transformers 5.16", "read in source",

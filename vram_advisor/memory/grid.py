@@ -16,7 +16,7 @@ from vram_advisor.memory.overhead import workspace_bytes
 from vram_advisor.memory.resident import AFTER, ALL, STEP, residents
 from vram_advisor.memory.setup import set_up
 from vram_advisor.memory.step import Step, compile_step
-from vram_advisor.memory.timeline import FUSED_ROWS, positions, sequences, symbols, variant, without_size
+from vram_advisor.memory.timeline import FUSED_ROWS, fused_on, positions, sequences, symbols, variant, without_size
 from vram_advisor.units.grid import Number, largest, where
 
 
@@ -49,9 +49,10 @@ def training_grid(
     batch = sequences(workload, micro_batch_size)
     values = symbols(model, setup.key.head.loss, batch, positions(model, sequence_length))
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
-    few = compile_step(variant(setup.key, dequantize=False, one_sequence=False))
-    many = compile_step(variant(setup.key, dequantize=True, one_sequence=False))
-    single = compile_step(variant(setup.key, dequantize=True, one_sequence=True))
+    fused = fused_on(device, setup.plan)
+    few = compile_step(variant(setup.key, dequantize=False, one_sequence=False, fused=fused))
+    many = compile_step(variant(setup.key, dequantize=True, one_sequence=False, fused=fused))
+    single = compile_step(variant(setup.key, dequantize=True, one_sequence=True, fused=fused))
     ppm, shared_growing = parts_per_million(coefficients), growing_amounts(many.shared, values)
 
     def largest_moment(step: Step, phase: str) -> Any:

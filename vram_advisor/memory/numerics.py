@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vram_advisor.domain.kernels import FusedAttention
+
 
 @dataclass(frozen=True, slots=True)
 class Numerics:
@@ -27,6 +29,8 @@ class Numerics:
     """flash, efficient, math or eager."""
     sdpa: bool = False
     """The kernel is chosen by scaled_dot_product_attention."""
+    fused_attention: FusedAttention = "flash"
+    """The best kernel that scaled_dot_product_attention has on the device for what the step computes in."""
     grouped_sdpa: bool = True
     """transformers hands grouped heads to scaled_dot_product_attention as they are where there is no mask."""
     padded: bool = False

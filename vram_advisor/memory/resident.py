@@ -136,8 +136,8 @@ def residents(setup: Setup, workspace: int) -> Residents:
     where = AFTER if setup.key.keep_gradients or units is not None else RUNNING
     if units is not None and not setup.key.keep_gradients:
         # Passes before the last reduce nothing (accelerate accelerator.py no_sync): whole gradients add up.
-        whole = sum(t.nbytes for t in setup.trained) // units.stored
-        add("gradients", "whole gradients of all micro batches", (fixed("gradients", whole, "gradient"),), STEP,
+        summed = sum(t.nbytes for t in setup.trained) // units.stored
+        add("gradients", "whole gradients of all micro batches", (fixed("gradients", summed, "gradient"),), STEP,
             "torch distributed/fsdp/_fully_shard/_fsdp_param_group.py post_backward")  # fmt: skip
     if not row.in_backward:
         add(

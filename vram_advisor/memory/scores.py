@@ -27,7 +27,7 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
     asked = n.attention
     if h.without_flash or asked == "eager":
         return "eager"
-    if asked == "flash" and a.head_dim > 256:
+    if asked == "flash" and a.head_dim > 256 and n.fused_attention != "math":
         return "efficient"
     if not n.sdpa:
         return asked
@@ -38,9 +38,12 @@ def kernel(n: Numerics, a: Attention, h: Habits) -> str:
         return "math"
     if asked != "flash":
         return asked
+    wide = (n.autocast or n.stream) == 4
+    if n.fused_attention == "math" and not wide:
+        return "math"
     if is_masked(n, a, h) or a.v_head_dim != a.head_dim:
         return "efficient"
-    if (n.autocast or n.stream) == 4:
+    if wide or n.fused_attention == "efficient":
         # Flash attention takes 16 bit only, and memory-efficient attention no grouped heads (sdp_utils.cpp
         # check_batch_size_and_num_heads_dense<false>): those that are handed on as they are end in the fallback.
         return "math" if n.grouped_sdpa and a.num_key_value_heads != a.num_attention_heads else "efficient"

@@ -323,7 +323,6 @@ def compile_step(key: StepKey) -> Step:
             place("backward_last", 0, NOTHING, (), (), gradients(done), left[1])
     elif units and checkpointed:
         # The output of the embedding is made to require a gradient, and so it is gathered.
-        behind = of(0).profile.parameter_gradients
-        arrived = (boundary.repeated(1),)
-        place("backward_last", 0, NOTHING, arrived, (), gradients(finished[0]), fully_shard.returned(units, behind))
+        whole = fully_shard.returned(units, of(0).profile.parameter_gradients)
+        place("backward_last", 0, NOTHING, (boundary.repeated(1),), (), gradients(finished[0]), whole)
     return Step(shared(model, n, checkpointed), {phase: prune(candidates) for phase, candidates in found.items()})

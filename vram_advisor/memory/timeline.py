@@ -10,6 +10,7 @@ from vram_advisor.domain.amount import evaluate
 from vram_advisor.domain.coefficients import NOMINAL, Coefficients
 from vram_advisor.domain.estimate import Component, Estimate, Phase, PhasePeak
 from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.kernels import FusedAttention, fused_attention
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import Recipe
@@ -68,10 +69,23 @@ def window(model: ModelSpec) -> int | None:
     return min(sizes, default=None)
 
 
-def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool = False) -> StepKey:
+def fused_on(device: Device | None, plan: Plan) -> FusedAttention:
+    """What scaled_dot_product_attention has on a device for a plan with every choice made."""
+    if device is None:
+        return "flash"
+    mixed = plan.mixed_precision
+    dtype = mixed if mixed and mixed != "none" else plan.weights_dtype or "bf16"
+    return fused_attention(device.compute_capability, device.system, dtype)
+
+
+def variant(
+    key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool = False, fused: FusedAttention = "flash"
+) -> StepKey:
     """The step for few or many rows, one or several sequences, where that changes what runs; ``windowed``: sequences
-    are longer than the window."""
+    are longer than the window; ``fused``: what the device has."""
     n, head = key.numerics, key.head
+    if fused != "flash" and n.sdpa and n.attention == "flash":
+        n = replace(n, fused_attention=fused)
     if windowed and n.sdpa:
         n = replace(n, windowed=True)
     if one_sequence and written_out(key.model, n):
@@ -84,9 +98,11 @@ def variant(key: StepKey, dequantize: bool, one_sequence: bool, windowed: bool =
 
 
 @lru_cache(maxsize=128)
-def step_of(setup: Setup, dequantize: bool, one_sequence: bool, windowed: bool) -> Step:
+def step_of(
+    setup: Setup, dequantize: bool, one_sequence: bool, windowed: bool, fused: FusedAttention = "flash"
+) -> Step:
     """The step of a run in one of its variants; found by the run itself, since its choices are many to compare."""
-    return compile_step(variant(setup.key, dequantize, one_sequence, windowed))
+    return compile_step(variant(setup.key, dequantize, one_sequence, windowed, fused))
 
 
 def worst(
@@ -138,7 +154,7 @@ def training_bytes(
     setup = set_up(model, without_size(workload), plan, recipe)
     b, s = sequences(workload, workload.micro_batch_size), positions(model, workload.sequence_length)
     size = window(model)
-    step = step_of(setup, b * s > FUSED_ROWS, b == 1, size is not None and s > size)
+    step = step_of(setup, b * s > FUSED_ROWS, b == 1, size is not None and s > size, fused_on(device, setup.plan))
     values = symbols(model, setup.key.head.loss, b, s)
     resident = residents(setup, workspace_bytes(device, coefficients, 2))
     shared = sum(a.nbytes(values) for a in step.shared)
@@ -235,7 +251,22 @@ def estimate_training(
         adapter=adapter(setup),
         minimum_mean=numbers.minimum_mean,
         minimum_sd=numbers.minimum_sd,
-        notes=notes(setup) + cut(model, workload),
+        notes=notes(setup) + cut(model, workload) + fallback(setup, device),
+    )
+
+
+def fallback(setup: Setup, device: Device | None) -> tuple[str, ...]:
+    """Says that the card has no fused kernel for the attention of the model."""
+    fused, n = fused_on(device, setup.plan), setup.key.numerics
+    if device is None or fused == "flash" or not n.sdpa or n.attention != "flash":
+        return ()
+    if not written_out(setup.key.model, replace(n, fused_attention=fused)) or written_out(setup.key.model, n):
+        return ()
+    where = "on Windows" if device.system == "windows" else f"at compute capability {device.compute_capability}"
+    instead = "use --mixed-precision fp16 --weights-dtype fp16" if fused == "math" else "padded sequences need less"
+    return (
+        f"PyTorch has no fused attention for this step {where}: scores of all pairs of tokens are written out in "
+        f"fp32; {instead}.",
     )
 
 
