@@ -71,3 +71,18 @@ def test_a_grid_knows_the_card_too() -> None:
     workload = Workload(method="qlora", sequence_length=2048, micro_batch_size=2)
     grid = training_grid(find_model(GROUPED), workload, Plan(**HALF), recipe("transformers-peft"), 2, 2048, card("7.5"))
     assert int(grid.peak) == allocated(GROUPED, card("7.5"), **HALF)
+
+
+def test_a_prompt_is_read_by_the_kernel_that_is_left() -> None:
+    """transformers before 4.54 repeated keys and values, and so an old card reads a prompt as a new one does."""
+    workload = Workload(method="inference", context_length=4096)
+
+    def read(program: str, device: Device, **choices: Any) -> int:
+        plan = Plan(weights_dtype="fp16", **choices)
+        found = estimate(find_model(GROUPED), workload, plan, recipe(program), device)
+        return found.estimate.peak.allocated_bytes.mid
+
+    old, new = card("7.5"), card("8.9")
+    assert read("transformers", old) == read("transformers", new, attn_implementation="sdpa_math")
+    assert read("transformers", old) > read("transformers", new)
+    assert read("transformers-4.46", old) == read("transformers-4.46", new, attn_implementation="sdpa_efficient")

@@ -177,6 +177,9 @@ def _recipes(row: Row) -> list[tuple[float, Recipe]]:
     if row["meter"] == "traced":
         # The loop that was traced makes its optimizer itself; the Trainer would ask for fp32 states of embeddings.
         habits = replace(habits, fp32_embedding_states=False)
+    if row["source"] == "peft-docs":
+        # Its configurations are those of FSDP1 (peft examples/sft/configs/fsdp_config_qlora.yaml).
+        habits = replace(habits, fsdp=1)
     if row["outputs_kept"]:
         kept = row["outputs_kept"] == "yes"
         habits = replace(habits, outputs_kept=kept, outputs_in_fp32=habits.outputs_in_fp32 and not kept)

@@ -22,7 +22,7 @@ from vram_advisor.memory.loaded import ALL, Loaded, load
 from vram_advisor.memory.numbers import interval, ordered
 from vram_advisor.memory.overhead import context_bytes, workspace_bytes
 from vram_advisor.memory.prompt import logits, prompt_bytes, share, worst
-from vram_advisor.memory.session import Session, open_session
+from vram_advisor.memory.session import Session, on_device, open_session
 from vram_advisor.units.grid import largest, smallest
 
 SLACK_CACHE, SLACK_LAYER, SLACK_CONSTANT = 0.4, 0.1, 16 * 2**20
@@ -44,7 +44,7 @@ def estimate_generation(
     Raises:
         BadInput, NotModelled: a choice is unknown, contradicts another, or has no evidence.
     """
-    session = open_session(model, workload, plan, recipe)
+    session = on_device(open_session(model, workload, plan, recipe), device)
     loaded = load(session, workspace_bytes(device, coefficients, 1))
     b, context = workload.num_sequences, length(session, workload.context_length)
     prompt = smallest(length(session, workload.prompt_length or context), context)

@@ -14,7 +14,7 @@ from vram_advisor.domain.recipe import Recipe
 from vram_advisor.memory.generate import estimate_generation, phase_bytes
 from vram_advisor.memory.loaded import load
 from vram_advisor.memory.overhead import workspace_bytes
-from vram_advisor.memory.session import open_session
+from vram_advisor.memory.session import on_device, open_session
 from vram_advisor.memory.vllm import estimate_vllm
 from vram_advisor.units.errors import NotModelled
 from vram_advisor.units.grid import Number, largest
@@ -70,7 +70,7 @@ def inference_grid(
         raise NotModelled(
             "A grid of contexts under vLLM is not modelled: it takes its share of the card whatever is asked."
         )
-    session = open_session(model, workload, plan, recipe)
+    session = on_device(open_session(model, workload, plan, recipe), device)
     loaded = load(session, workspace_bytes(device, coefficients, 1))
     prompt = context_length if prompt_length is None else prompt_length
     phases = phase_bytes(session, loaded, num_sequences, prompt, context_length)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from vram_advisor.domain.kernels import attention_kernel
+from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.kernels import attention_kernel, fused_attention
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import ITEMSIZE, Quantization, quantization
@@ -134,6 +135,7 @@ def open_session(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recip
         attention=attention_kernel(plan.attn_implementation).kernel,
         sdpa=plan.attn_implementation.startswith("sdpa"),
         padded=workload.padding == "padded",
+        grouped_sdpa=habits.name == "transformers",
         linear_experts=habits.linear_experts,
     )
     form = cache_form(model, plan, habits, itemsize)
@@ -142,3 +144,12 @@ def open_session(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recip
     prompt_form = replace(form, windows=form.windows and not grows)
     linear = habits.linear_experts or fmt.kernel == "gptq"
     return Session(model, plan, habits, fmt, itemsize, linear, numerics, form, prompt_form)
+
+
+def on_device(session: Session, device: Device | None) -> Session:
+    """The run on a card, whose scaled_dot_product_attention may have no flash attention."""
+    n, dtype = session.numerics, session.plan.weights_dtype
+    if device is None or not n.sdpa or n.attention != "flash" or dtype is None:
+        return session
+    fused = fused_attention(device.compute_capability, device.system, dtype)
+    return session if fused == "flash" else replace(session, numerics=replace(n, fused_attention=fused))
