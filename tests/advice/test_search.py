@@ -68,6 +68,12 @@ def doublings(desk: Desk, tried: Tried) -> int:
     return int(log2(times)) if times > 1 else 0
 
 
+def needless(desk: Desk, moves: Moves) -> bool:
+    """Whether a set fits without one of its moves."""
+    fewer = [desk.attempt(tuple(other for other in moves if other is not move)) for move in moves]
+    return any(tried is not None and tried.probability >= 0.95 for tried in fewer)
+
+
 def exhaustive(desk: Desk, levers: list[tuple[Move, ...]], key: str) -> tuple[float, ...] | None:
     """The cost of the best set that fits, by trying every one."""
     best = None
@@ -75,6 +81,8 @@ def exhaustive(desk: Desk, levers: list[tuple[Move, ...]], key: str) -> tuple[fl
         moves: Moves = tuple(move for move in chosen if move is not None)
         tried = desk.attempt(moves) if compatible(moves) else None
         if tried is None or tried.probability < 0.95:
+            continue
+        if key == "smallest change" and needless(desk, moves):
             continue
         tier, quality = TIERS.index(tier_of(moves)), quality_of(moves)
         doubled = doublings(desk, tried)

@@ -146,6 +146,13 @@ def test_experts_leave_the_card_before_layers(model: str, gpu: str) -> None:
         assert "experts" in levers(advice) or advice.tier == "another"
 
 
+def test_the_smallest_change_is_no_list_of_two_where_one_will_do() -> None:
+    # With every expert in system memory DeepSeek-V3 needs 13 of 23.6 GiB: a shorter context beside that is not needed.
+    first, *_ = advices("deepseek-v3", "rtx-4090", quantization="q4")
+    assert "smallest change" in first.reasons
+    assert levers(first) == {"experts"}
+
+
 def test_a_dense_model_leaves_layers() -> None:
     # 42.5 GB of weights; there are no experts.
     found = advices("llama-3.1-70b", "rtx-4090", quantization="q4")

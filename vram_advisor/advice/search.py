@@ -143,8 +143,14 @@ class _Walk:
                 continue
             # Bounds are no theorem: what is answered is estimated.
             if self.table.fits(moves) and self.table.estimated(moves) and self.table.fits(moves):
+                if key == self.table.smallness and self.needless(moves):
+                    continue
                 return moves
         return None if self.whole else self.gather(key)
+
+    def needless(self, moves: Moves) -> bool:
+        """Whether a set fits without one of its moves, so that it is not the smallest change."""
+        return any(self.table.fits(tuple(other for other in moves if other is not move)) for move in moves)
 
     def idle(self, moves: Moves) -> bool:
         """Whether one of several moves does nothing by itself."""
@@ -214,29 +220,35 @@ class _Walk:
                 key = (moves[:place], lever, moves[place + 1 :])
                 if key not in self.firsts:
                     self.firsts[key] = self.first_near(*key)
-                if self.levers[lever].index(move) < self.firsts[key]:
+                low, high = self.firsts[key]
+                number = self.levers[lever].index(move)
+                if low <= number < high and not self.table.cannot_fit(moves):
+                    low, high = self.firsts[key] = self.first_near(*key, estimated=True)
+                if number < high:
                     return True
         return False
 
-    def first_near(self, before: Moves, lever: int, behind: Moves) -> int:
-        """Place of the first move of a lever that may fit beside others: memory is taken as linear in its value."""
+    def first_near(self, before: Moves, lever: int, behind: Moves, estimated: bool = False) -> tuple[int, int]:
+        """Bounds of the place of the first move of a lever that may fit beside others: memory is taken as linear in its
+        value. ``estimated``: they are one."""
         moves = self.levers[lever]
         beside, strongest = (*before, *behind), (*before, moves[-1], *behind)
+        if not self.table.fits(strongest):
+            self.table.bounds(beside)
+            return len(moves), len(moves)
+        if estimated:
+            self.table.estimated(beside)
+            self.table.estimated(strongest)
         without, most = self.table.bounds(beside), self.table.bounds(strongest)
-        if most is None or not self.table.fits(strongest):
-            return len(moves)
         values = values_of(moves)
-        if without is None or values is None:
-            return 0
-        places = {
+        if without is None or most is None or values is None:
+            return 0, 0
+        places = [
             self.place_by(values, need, least)
-            for need in {without.least, without.most}
-            for least in {most.least, most.most}
-        }
-        if len(places) > 1:
-            needs = [self.table.estimated(each) for each in (beside, strongest)]
-            places = {self.place_by(values, *(max(tried.phases) for tried in needs if tried is not None))}
-        return places.pop()
+            for need in (without.least, without.most)
+            for least in (most.least, most.most)
+        ]
+        return min(places), max(places)
 
     def place_by(self, values: Sequence[float], need: float, least: float) -> int:
         """Place of the first value that may be enough.
