@@ -36,12 +36,27 @@ def read_run(
     from vram_advisor.sources.json_files import expanded, read_bytes
 
     imported = import_run(read_bytes(expanded(file), MAX_BYTES) if data is None else data, str(file), program)
-    imported = replace(imported, model=model or imported.model)
+    if model is not None:
+        imported = replace(_as_named(imported), model=model)
     if imported.model_context and imported.model is not None:
         # Such a server takes all of the context that the model was made for.
         context = resolve_model(imported.model).max_position_embeddings or imported.workload.context_length
         imported = replace(imported, workload=replace(imported.workload, context_length=context))
     return imported
+
+
+def _as_named(imported: Imported) -> Imported:
+    """A run of a file of GGUF that is not looked into, with the storage format that its name says."""
+    from vram_advisor.exchange.llama_cpp import quantization_of
+
+    found = quantization_of(imported.model or "") if imported.plan.quantization is None else None
+    if found is None:
+        return imported
+    used = tuple(
+        replace(entry, fields=(*entry.fields, "quantization")) if "model" in entry.fields else entry
+        for entry in imported.used
+    )
+    return replace(imported, plan=replace(imported.plan, quantization=found), used=used)
 
 
 def overridden(imported: Imported, given: Mapping[str, Any]) -> Imported:

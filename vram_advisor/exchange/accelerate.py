@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vram_advisor.domain.plan import Plan, Workload
-from vram_advisor.exchange.keys import UNSET, Choice, Document, Key, Prepared, Program, Row, Settled, names
+from vram_advisor.exchange.keys import TRAINING, UNSET, Choice, Document, Key, Prepared, Program, Row, Settled, names
 
 _STAGE = "deepspeed_config.zero_stage"
 _OPTIMIZER = "deepspeed_config.offload_optimizer_device"
@@ -112,6 +112,13 @@ PROGRAM = Program(
             rows=SHARING,
             defaults={"distributed_type": "NO", _OPTIMIZER: "none", _PARAMETERS: "none", _RESHARD: UNSET},
         ),
+        Key(
+            key="fsdp_config.fsdp_activation_checkpointing",
+            field="gradient_checkpointing",
+            words=((True, "full"), (False, None)),
+            methods=TRAINING,
+            read_only=True,
+        ),
         Key(key="deepspeed_config.gradient_accumulation_steps", field="gradient_accumulation_steps", read_only=True),
     ),
     auto=frozenset({"auto"}),
@@ -135,7 +142,6 @@ PROGRAM = Program(
             "fp8_config",
             "megatron_lm_config",
             "parallelism_config",
-            "fsdp_config.fsdp_activation_checkpointing",
             "fsdp_config.fsdp_activation_checkpointing_offload",
             "deepspeed_config.deepspeed_moe_layer_cls_names",
         ]

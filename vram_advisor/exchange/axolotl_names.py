@@ -38,8 +38,9 @@ IRRELEVANT = names(
     xformers_attention s2_attention flash_attn_cross_entropy flash_attn_rms_norm local_files_only generate_samples
     num_generation_samples bf16_full_eval axolotl_config_path dataset_path fsdp_config.fsdp_version
     fsdp_config.version fsdp_config.auto_wrap_policy fsdp_config.state_dict_type fsdp_config.final_state_dict_type
-    fsdp_config.transformer_layer_cls_to_wrap fsdp_config.sync_module_states fsdp_config.use_orig_params
+    fsdp_config.transformer_layer_cls_to_wrap fsdp_config.sync_module_states fsdp_config.activation_checkpointing fsdp_config.use_orig_params
     fsdp_config.cpu_ram_efficient_loading fsdp_config.cpu_offload_pin_memory fsdp_config.min_num_params fsdp
+    fsdp_config.limit_all_gathers fsdp_config.backward_prefetch fsdp_config.forward_prefetch fsdp_config.sharding_strategy
     fsdp_final_state_dict_type flash_attention sdp_attention eager_attention lora_target_linear
     peft_ensure_weight_tying bnb_config_kwargs.bnb_4bit_quant_type bnb_config_kwargs.llm_int8_has_fp16_weight
     bnb_config_kwargs.bnb_4bit_use_double_quant
@@ -56,7 +57,7 @@ NOT_MODELLED = names(
     tensor_parallel_size dp_shard_size dp_replicate_size fp8 fp32_norms use_kernels experts_implementation
     quantize_moe_experts neftune_noise_alpha auto_find_batch_size batch_flattening flex_attention sage_attention
     use_pose bnb_config_kwargs gpu_memory_limit max_memory dpo_use_liger_kernel precompute_ref_log_probs
-    fsdp_config.activation_checkpointing fsdp_config.mixed_precision_policy eval_sequence_len liger_cross_entropy
+    fsdp_config.mixed_precision_policy eval_sequence_len liger_cross_entropy
     liger_fused_linear_ce ddp_bucket_cap_mb freeze_mm_modules deepcompile
     """
 )

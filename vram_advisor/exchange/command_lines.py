@@ -13,10 +13,17 @@ from vram_advisor.units.errors import BadInput
 MAX_CHARACTERS = 64 << 10
 NUMBER = re.compile(r"-\d|-\.\d")
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+BESIDE = ("#", "set ", "cd ", "source ", ". ", "module ", "conda ", "mkdir ", "echo ", "ulimit ")
+"""How lines of a script begin that make the shell ready."""
 ENVIRONMENT = "env."
 """In front of the names of variables that are set before a command."""
 POSITIONAL = "(first)"
 """The word that no flag is in front of."""
+
+
+def is_beside(line: str) -> bool:
+    """Whether a line of a script starts nothing that is estimated: a comment, or what makes the shell ready."""
+    return not line.strip() or line.lstrip().startswith(BESIDE)
 
 
 def words_of(text: str, where: str) -> list[str]:
@@ -32,7 +39,7 @@ def words_of(text: str, where: str) -> list[str]:
     joined = re.sub(r"[\\^`][ \t]*\r?\n", " ", text)
     exported: list[str] = []
     for line in joined.splitlines():
-        if not line.strip() or line.lstrip().startswith("#"):
+        if is_beside(line):
             continue
         try:
             words = shlex.split(line, comments=True)

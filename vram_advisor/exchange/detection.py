@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import PurePath
 
-from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, flags, split_environment, words_of
+from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, flags, is_beside, split_environment, words_of
 from vram_advisor.exchange.documents import flatten, parse_mapping
 from vram_advisor.exchange.keys import Document, Program, names
 from vram_advisor.exchange.llama_cpp_flags import SPELLINGS, SWITCHES
@@ -77,7 +77,7 @@ def recognised(document: Document, where: str) -> Program:
 def command_of(text: str) -> str:
     """The program that a text starts, where it is a command line; an empty text where it is none."""
     for line in text.splitlines()[:200]:
-        if not line.strip() or line.lstrip().startswith(("#", "export ")):
+        if is_beside(line) or line.lstrip().startswith("export "):
             continue
         match = COMMAND.match(line)
         name = PurePath(match[1]).name.removesuffix(".exe") if match else ""

@@ -151,6 +151,8 @@ class Prepared:
     origin: Mapping[str, str] = field(default_factory=dict)
     """The key of the file behind a key that was made from it."""
     model_context: bool = False
+    referred: frozenset[str] = frozenset()
+    """Keys that say nothing but what others refer to."""
 
 
 def as_it_is(document: Document) -> Prepared:

@@ -132,6 +132,16 @@ def split_quantization(name: str) -> tuple[str, str | None]:
     return name, None
 
 
+def quantization_of(file: str) -> str | None:
+    """The storage format that a file has by its name.
+
+    >>> quantization_of("models/Llama-3.1-8B-Instruct-Q4_K_M.gguf"), quantization_of("model.gguf")
+    ('q4_k_m', None)
+    """
+    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
+    return QUANTIZATION.get(re.split(r"[-./\\]", stem)[-1].lower()) if stem != file else None
+
+
 def _whole(values: Document, key: str) -> int | None:
     value = values.get(key)
     if value is None:

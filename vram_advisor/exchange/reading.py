@@ -69,7 +69,8 @@ def read(program: Program, document: Document, where: str) -> Imported:
         used[behind] = (*used.get(behind, ()), *names)
     left = [key for key in given if key not in used]
     idle = {*state.idle, *(key for row in program.rows for key in row.keys)}
-    irrelevant = [key for key in left if key in idle or _below(key, program.irrelevant)]
+    idle |= prepared.referred
+    irrelevant = [key for key in left if key in idle or _below(key, program.irrelevant) or _empty(key, given, program)]
     heavy = [key for key in left if key not in irrelevant and _below(key, program.not_modelled | program.usual)]
     weightless = [key for key in heavy if _off(given[key]) != (key in program.usual)]
     known = {*irrelevant, *heavy}
@@ -107,6 +108,12 @@ def _below(key: str, names: frozenset[str]) -> bool:
             return True
         key = key.rpartition(".")[0]
     return False
+
+
+def _empty(key: str, given: Document, program: Program) -> bool:
+    """Whether a key is there with nothing below it, where a section of the program's keys would stand."""
+    names = {name for row in program.rows for name in row.keys} | program.irrelevant | program.not_modelled
+    return is_nothing(given[key]) and any(name.startswith(f"{key}.") for name in names)
 
 
 def _off(value: Any) -> bool:

@@ -43,15 +43,17 @@ def _meaning(imported: Imported, fields: tuple[str, ...], given: frozenset[str])
     meant = []
     for field in dict.fromkeys(fields):
         value = imported.model if field == "model" else _value(imported, field)
+        name = field.replace("_", "-")
+        said = {True: f"--{name}", False: f"--no-{name}"}[value] if isinstance(value, bool) else f"--{name} {value}"
         if field in given:
-            meant.append(f"overridden by --{field.replace('_', '-')} {value}")
+            meant.append(f"overridden by {said}")
         elif value is not None:
-            meant.append(f"--{field.replace('_', '-')} {value}")
+            meant.append(said)
     return f" = {' '.join(meant)}" if meant else ""
 
 
-def _value(imported: Imported, field: str) -> str | None:
+def _value(imported: Imported, field: str) -> str | bool | None:
     value = getattr(imported.workload if hasattr(imported.workload, field) else imported.plan, field)
     if isinstance(value, tuple):
         return " ".join(str(part) for part in value) or None
-    return None if value is None else str(value)
+    return value if value is None or isinstance(value, bool) else str(value)
