@@ -175,6 +175,14 @@ def test_a_long_context_quantises_its_cache_before_layers_leave_the_card() -> No
     assert "layers" not in levers(fastest)
 
 
+def test_vllm_may_take_more_of_a_card_before_anything_is_rounded() -> None:
+    # 15 GiB of weights and 40,960 x 128 KiB of cache, 5 GiB, are with 1.6 GiB of the rest more than 90 % of 23.6 GiB, and
+    # less than 95 %. Nothing else has to run on the card.
+    ask: dict[str, Any] = {"runtime": "vllm", "quantization": "bf16", "context_length": 40960}
+    first, *_ = advices("llama-3.1-8b", "rtx-4090", **ask)
+    assert levers(first) == {"share"}
+
+
 def test_a_cache_in_8_bits_saves_little_where_most_layers_have_a_window() -> None:
     # At 32,768 tokens: mistral-nemo-12b keeps 160 KiB per token, 5 GiB; gemma-3-12b keeps 64 KiB of 8 global layers,
     # 2 GiB, and a window of 1,024 in the other 40; gpt-oss-20b 24 KiB of 12 layers, 0.75 GiB.

@@ -18,6 +18,8 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.quantization import quantization
 from vram_advisor.domain.tensors import tensors
 
+MOST_OF_A_CARD = 0.95
+"""Share of a card that vLLM may take where nothing else runs on it: the CUDA context and what it does not count remain."""
 WORKLOAD_FIELDS = frozenset(field.name for field in fields(Workload))
 
 
@@ -288,12 +290,18 @@ def _cache(s: Setting) -> Iterator[Step]:
         yield Step(title, {"cache_type_k": name, "cache_type_v": name}, lost)
 
 
+def _share(s: Setting) -> Iterator[Step]:
+    if s.plan.runtime == "vllm" and s.plan.gpu_memory_utilization < MOST_OF_A_CARD:
+        yield Step(f"{MOST_OF_A_CARD:.0%} of the card for vLLM", {"gpu_memory_utilization": MOST_OF_A_CARD})
+
+
 _RAM = "system memory for what leaves the card"
 INFERENCE: tuple[Lever, ...] = (
     Lever("flash", "flash attention", "same result", "attention scores", "none: faster", "", flash_attention),
     Lever("slots", "slots of the server", "same result", "KV cache and logits", "fewer requests at the same time", "", slots),
     Lever("experts", "experts in system memory", "same result", "weights", "the processor works on these experts", _RAM, experts),
     Lever("layers", "layers on the card", "same result", "weights and KV cache", "the processor works on the other layers", _RAM, layers_on_card),
+    Lever("share", "share of the card", "same result", "what vLLM leaves free", "less is left for other programs", "", _share),
     Lever("sequences", "sequences at once", "same result", "KV cache", "fewer answers at a time", "", _sequences),
     Lever("cache", "type of the KV cache", "same model", "KV cache", "keys and values are rounded", "", _cache),
     Lever("quantization", "precision of the weights", "same model", "weights", "weights are rounded", "", _inference_quantization),
