@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from llama_cpp_starts import LATE
 
 from vram_advisor.domain.coefficients import NOMINAL
 from vram_advisor.domain.llama_cpp import LlamaCppOptions, LoraAdapter
@@ -195,8 +196,18 @@ def test_shortened_runs_on_host_and_card_have_the_same_compute_buffers(
         {"n_gpu_layers": n_gpu_layers, "flash_attn": "off", "op_offload": False},
     ]
     short = [started(name, **s).compute for s in starts]
-    monkeypatch.setattr(runs, "kept_layers", lambda likes, cycles: range(len(likes)))
+    monkeypatch.setattr(runs, "kept_layers", lambda likes: range(len(likes)))
     assert short == [started(name, **s).compute for s in starts]
+
+
+@pytest.mark.parametrize(("name", "file_type", "nbytes", "options"), LATE)
+def test_layers_of_the_host_come_back_late_to_the_buffer_of_the_card(
+    name: str, file_type: str, nbytes: int, options: LlamaCppOptions
+) -> None:
+    """Of equal layers whole cycles are left out, those of the host too."""
+    model = find_model(name)
+    memory = llama_cpp_memory(model, file_tensors(model, file_type), options, planned=True)
+    assert memory.gpus[0].compute == nbytes
 
 
 @pytest.mark.parametrize(

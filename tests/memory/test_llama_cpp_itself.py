@@ -14,6 +14,7 @@ from gguf_files import write_gguf
 from gguf_of_model import write_model
 from llama_cpp_device import Devices
 from llama_cpp_plan import adapter_buffers, host_of, planned, sizes
+from llama_cpp_starts import LATE
 from llama_cpp_structs import VARIABLE, Library
 
 from vram_advisor.domain.gguf_names import GGUF_ARCHITECTURES
@@ -95,6 +96,22 @@ def test_every_buffer_is_the_same(library: Library, devices: Devices, tmp_path: 
     model, file_type, options = find_model(name), dice.choice(FILE_TYPES), drawn(dice, name == "deepseek-v2-lite")
     path = write_model(model, tmp_path / "model.gguf", file_type)
     same_buffers(library, devices, path, model, file_tensors(model, file_type), options, f"{SEED}={seed}")
+
+
+@pytest.mark.parametrize(("name", "file_type", "nbytes", "options"), LATE)
+def test_starts_that_are_easily_missed(
+    library: Library,
+    devices: Devices,
+    tmp_path: Path,
+    name: str,
+    file_type: str,
+    nbytes: int,
+    options: LlamaCppOptions,
+) -> None:
+    model, path = find_model(name), tmp_path / "model.gguf"
+    write_model(model, path, file_type)
+    assert planned(library, devices, path, options, name)["CUDA0"][2] == nbytes
+    same_buffers(library, devices, path, model, file_tensors(model, file_type), options, name)
 
 
 def same_buffers(

@@ -1,8 +1,9 @@
 """Layers of which some lie on the host: runs of equal layers with fewer periods have the same compute buffers.
 
 Layers are equal that are of one kind, lie in one place and have weights of the same types in the same places. Inside such
-a run the allocator is at the end of a period where it was at the end of an earlier one: on the host
-of the one before, on a card of up to the third before (``shorten``).
+a run the allocator is at the end of a period where it was at the end of an earlier one, up to the third before
+(``shorten``). That holds for layers of the host too: the card computes for them with copies of their weights, and its
+buffer is the one that returns late.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LONGEST = 8
 LEAST = 4
 """Periods of a run that are kept at least."""
 CYCLE = 6
-"""Periods of a run on a card are left out by so many; on the host by one."""
+"""Periods of a run are left out by so many: the allocator returns to its state after one, two or three."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -45,8 +46,7 @@ def with_short_runs(model: ModelSpec, layout: Layout, caches: Caches, stored: Ma
         _, layer, rest = name.split(".", 2)
         if int(layer) < len(weights):
             weights[int(layer)].append((rest, weight))
-    cycles = [1 if place == HOST else CYCLE for place in layout.layers]
-    layers = kept_layers(likenesses(model, layout, weights), cycles)
+    layers = kept_layers(likenesses(model, layout, weights))
     number = {before: after for after, before in enumerate(layers)}
     named |= {f"blk.{after}.{rest}": weight for before, after in number.items() for rest, weight in weights[before]}
     return Played(
@@ -76,12 +76,11 @@ def on_host(weights: Sequence[tuple[str, Stored]]) -> bool:
     return any(weight.place == HOST for _, weight in weights)
 
 
-def kept_layers(likes: Sequence[object], cycles: Sequence[int]) -> Sequence[int]:
+def kept_layers(likes: Sequence[object]) -> Sequence[int]:
     """Layers that are left when from each run so many cycles of periods are taken that ``LEAST`` periods stay.
 
     Args:
         likes: equal for equal layers.
-        cycles: of each layer, how many periods are left out at once.
     """
     kept: list[int] = []
     start = 0
@@ -92,7 +91,7 @@ def kept_layers(likes: Sequence[object], cycles: Sequence[int]) -> Sequence[int]
             while end + period < len(likes) and likes[end] == likes[end + period]:
                 end += 1
             length = end + period - start
-            less = (length // period - LEAST) // cycles[start] * cycles[start] * period
+            less = (length // period - LEAST) // CYCLE * CYCLE * period
             if less > spared:
                 spared, stop = less, start + length
         kept += range(start, stop - spared)
