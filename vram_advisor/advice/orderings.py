@@ -85,6 +85,11 @@ class Table:
         tried = self.estimated(moves)
         return None if tried is None else tried.probability >= self.probability
 
+    def cannot_fit(self, moves: Moves) -> bool:
+        """Whether bounds say so, of a set that is not looked at further."""
+        known = self.asked[moves] if moves in self.asked else self.rough(moves) if self.rough else None
+        return known is not None and bounds_of(known).hopes < self.probability
+
     def fitting(self, moves: Moves) -> Known | None:
         """What is known of a set that fits; None where it does not."""
         return self.asked[moves] if self.fits(moves) else None

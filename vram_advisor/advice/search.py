@@ -124,7 +124,7 @@ class _Walk:
         self.strongest = [
             moves[-1] if i in self.long else self.table.least(moves) for i, moves in enumerate(self.levers)
         ]
-        self.firsts: dict[tuple[Moves, int, Moves], int] = {}
+        self.firsts: dict[tuple[Moves, int, Moves], tuple[int, int]] = {}
 
     def _sets(self) -> Iterator[Moves]:
         if self.whole:
@@ -220,11 +220,11 @@ class _Walk:
                 key = (moves[:place], lever, moves[place + 1 :])
                 if key not in self.firsts:
                     self.firsts[key] = self.first_near(*key)
-                low, high = self.firsts[key]
                 number = self.levers[lever].index(move)
+                low, high = self.firsts[key]
                 if low <= number < high and not self.table.cannot_fit(moves):
-                    low, high = self.firsts[key] = self.first_near(*key, estimated=True)
-                if number < high:
+                    self.firsts[key] = self.first_near(*key, estimated=True)
+                if number < self.firsts[key][1]:
                     return True
         return False
 
@@ -233,8 +233,8 @@ class _Walk:
         value. ``estimated``: they are one."""
         moves = self.levers[lever]
         beside, strongest = (*before, *behind), (*before, moves[-1], *behind)
+        self.table.bounds(beside)
         if not self.table.fits(strongest):
-            self.table.bounds(beside)
             return len(moves), len(moves)
         if estimated:
             self.table.estimated(beside)
