@@ -6,7 +6,7 @@ import pytest
 
 from vram_advisor import api
 from vram_advisor.domain.imported import Imported
-from vram_advisor.units.errors import BadInput
+from vram_advisor.units.errors import BadInput, Missing
 
 AXOLOTL = """
 base_model: meta-llama/Llama-3.1-8B
@@ -181,3 +181,18 @@ def test_line_ends_of_windows_change_nothing(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + AXOLOTL.replace("\n", "\r\n").encode())
     assert api.read_run(file).plan == read(AXOLOTL).plan
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "NousResearch/Meta-Llama-3.1-8B",
+        "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit",
+        "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
+    ],
+)
+def test_a_copy_that_cannot_be_fetched_is_told_by_its_name(repository: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files name copies of gated models; without a network the catalogue still knows what they are copies of."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(Missing, match="the catalogue has llama-3.1-8b, whose name it resembles"):
+        api.check(repository)

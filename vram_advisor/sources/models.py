@@ -14,6 +14,10 @@ PATH_ENDS = (".json", ".safetensors", ".gguf", ".bin", ".pt", ".pth")
 MAX_NAME = 4096
 
 
+COPIES = re.compile(r"[-_](?:gguf|awq|gptq|int[48]|bnb|[48]bit|fp8|dynamic|hf|instruct|it|chat|base|unsloth)(?=[-_]|$)")
+"""Parts of names of repositories that hold another copy or version of a model."""
+
+
 def resolve_model(text: str) -> ModelSpec:
     """The model that a person means.
 
@@ -32,7 +36,10 @@ def resolve_model(text: str) -> ModelSpec:
     if asked is not None and (asked.file or not os.path.exists(name)):
         from vram_advisor.sources.gguf_hub import fetch_gguf
 
-        return fetch_gguf(asked)
+        try:
+            return fetch_gguf(asked)
+        except (Missing, BadInput) as error:
+            raise hinted(error, asked.repo) from None
     if looks_like_path(name):
         # unlike Path.expanduser, it leaves the name of a user that is not there
         return read_path(Path(os.path.expanduser(name)))
@@ -83,11 +90,23 @@ def from_hub(name: str) -> ModelSpec:
     try:
         return fetch_model(name)
     except (Missing, BadInput) as error:
-        near = model_id(name.partition("/")[2])
-        if near is None:
-            raise
-        hint: AdvisorError = type(error)(f"{error}; the catalogue has {near}, whose name it resembles")
-        raise hint from None
+        raise hinted(error, name) from None
+
+
+def hinted(error: AdvisorError, repository: str) -> AdvisorError:
+    """The error of a repository that cannot be read, with the model of the catalogue that it resembles."""
+    near = resembled(repository.partition("/")[2])
+    return error if near is None else type(error)(f"{error}; the catalogue has {near}, whose name it resembles")
+
+
+def resembled(name: str) -> str | None:
+    """The model of the catalogue that a repository is a copy or a version of by its name.
+
+    >>> resembled("Meta-Llama-3-8B-Instruct-GGUF"), resembled("my-own-model")
+    ('llama-3-8b', None)
+    """
+    plain = COPIES.sub("", name.lower())
+    return model_id(name) or model_id(plain) or model_id(plain.removeprefix("meta-"))
 
 
 def from_ollama(name: str) -> ModelSpec:
