@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from gguf_files import write_gguf
 
 from vram_advisor import api
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.units.errors import BadInput
 
 ADAPTER = {"general.architecture": "qwen3", "general.type": "adapter", "adapter.type": "lora"}
 TOWER = {
@@ -58,6 +60,28 @@ def test_a_command_is_estimated_like_the_same_options(tmp_path: Path) -> None:
     assert read.options[0].estimate.minimum_mean == asked.options[0].estimate.minimum_mean
     kinds = {c.kind for c in read.options[0].estimate.components}
     assert {"draft", "projector", "adapters"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("said", "files"),
+    [
+        ("--lora-scaled one.gguf:0.5,two.gguf:2", ("one.gguf", "two.gguf")),
+        ("--lora-scaled one.gguf 0.5", ("one.gguf",)),
+        ("--lora one.gguf --lora-scaled two.gguf:-1e-1", ("one.gguf", "two.gguf")),
+        ("--lora-scaled two.gguf:.5 --lora one.gguf", ("two.gguf", "one.gguf")),
+    ],
+)
+def test_an_adapter_with_a_scale_takes_the_memory_of_one_without(said: str, files: tuple[str, ...]) -> None:
+    """In the order of the command line, which decides the order of their products."""
+    run = api.read_run("command", data=f"llama-server -m qwen3-32b {said}".encode())
+    assert run.plan.lora == files
+    assert run.unknown == run.not_modelled == run.irrelevant == ()
+
+
+@pytest.mark.parametrize("said", ["one.gguf", "one.gguf:", ":0.5", "one.gguf:half"])
+def test_an_adapter_without_its_scale_is_refused(said: str) -> None:
+    with pytest.raises(BadInput, match="a file, a colon and a number"):
+        api.read_run("command", data=f"llama-server -m qwen3-32b --lora-scaled {said}".encode())
 
 
 def test_a_draft_model_is_written_as_a_file_or_a_repository() -> None:

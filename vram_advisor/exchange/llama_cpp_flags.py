@@ -66,7 +66,7 @@ IRRELEVANT = names(
 )
 NOT_MODELLED = names(
     """
-    --mmproj-url --lora-scaled --control-vector --no-op-offload --device --rpc --embedding --reranking --spec-type
+    --mmproj-url --control-vector --no-op-offload --device --rpc --embedding --reranking --spec-type
     --fit-target --fit-ctx --mtp --eagle3 --ctx-size-draft --device-draft --override-tensor-draft --cpu-moe-draft
     --n-cpu-moe-draft
     """
