@@ -118,6 +118,13 @@ def test_states_that_leave_the_card_need_the_memory_of_the_computer() -> None:
     assert all("system memory" in row.needs for row in away)
 
 
+def test_states_of_eight_cards_are_paged_into_one_computer() -> None:
+    # Two moments in fp32 of 70.6 G parameters are 526 GiB, whoever of the eight owns them.
+    ask: dict[str, Any] = {"method": "full", "num_gpus": 8, "sharding": "fsdp_full", "optimizer": "paged_adamw_32bit"}
+    option = api.check("llama-3.1-70b", gpu="h100-sxm", mixed_precision="bf16", weights_dtype="fp32", **ask).options[0]
+    assert option.estimate.host_bytes / GIB == pytest.approx(526, abs=2)
+
+
 def test_flash_attention_2_is_refused_by_name_on_a_card_before_ampere() -> None:
     # FlashAttention 2 needs compute capability 8.0; a T4 has 7.5.
     answer = api.advise("llama-2-7b", gpu="t4", method="qlora", attn_implementation="flash_attention_2")

@@ -47,7 +47,7 @@ class Resident:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Residents:
-    """All of them, for one GPU, and what rests in host memory."""
+    """All of them, for one GPU, and what rests in host memory, for all GPUs together."""
 
     items: tuple[Resident, ...]
     by_phase: dict[Phase, int]
@@ -131,7 +131,7 @@ def residents(setup: Setup, workspace: int) -> Residents:
             "optimizer_state", f"optimizer state, {row.title}",
             (fixed("moments", part(state.state, cut.optimizer), "optimizer_state"),), RUNNING, row.source,
         )  # fmt: skip
-        host += part(state.paged, cut.optimizer)
+        host += part(state.paged, cut.optimizer) * setup.plan.num_gpus
     units = setup.key.units
     where = AFTER if setup.key.keep_gradients or units is not None else RUNNING
     if units is not None and not setup.key.keep_gradients:

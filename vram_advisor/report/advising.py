@@ -156,6 +156,14 @@ def _memory(advice: Advice) -> str:
     )
 
 
+def _host(advice: Advice, answer: AdviceAnswer) -> str:
+    """What the computer's own memory has to hold, where it is more than before."""
+    held = advice.estimate.host_bytes
+    if held <= answer.asked.estimate.host_bytes:
+        return ""
+    return f"The computer's own memory holds {gib(held)}.".replace(" GiB", f"{NBSP}GiB")
+
+
 def _time(advice: Advice) -> str:
     how = time_beside(advice.relative_time) or "as fast as before"
     how = f"{how[0].upper()}{how[1:]}"
