@@ -5,6 +5,7 @@ One process is one of many here: collectives do nothing, and every buffer is mad
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,14 @@ def test_the_peak_of_a_sharded_step(case: dict[str, Any], allowed: float) -> Non
     phases = measured(t)
     predicted = {p.phase: p.allocated_bytes for p in estimated(t).phases}
     assert max(predicted.values()) == pytest.approx(max(phases.values()), rel=allowed)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_gradients_of_several_micro_batches_add_up_whole(method: str) -> None:
+    t = shared(method)
+    t = replace(t, workload=replace(t.workload, gradient_accumulation_steps=2))
+    predicted = {p.phase: p.allocated_bytes for p in estimated(t).phases}
+    assert max(predicted.values()) == pytest.approx(max(measured(t).values()), rel=0.003)
 
 
 def test_weights_that_stay_whole_fill_the_forward_pass() -> None:

@@ -86,8 +86,9 @@ class Run:
         try:
             # Around the backward pass too, where checkpointed layers run once more.
             with self._attention():
-                for batch in micro:
+                for i, batch in enumerate(micro):
                     observer.enter("forward")
+                    self._reduces(i == len(micro) - 1)
                     self._pass(batch, count, len(micro), observer)
         finally:
             self._borders.tell = None
@@ -124,6 +125,12 @@ class Run:
             loss = loss / parts
         observer.enter("loss_backward")
         self.scaler.scale(loss).backward()
+
+    def _reduces(self, last: bool) -> None:
+        """FSDP2 reduces gradients behind the last micro batch only, as the Trainer has it (accelerate no_sync)."""
+        tell = getattr(self.model, "set_requires_gradient_sync", None)
+        if tell is not None:
+            tell(last)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         kind = self.trial.plan.mixed_precision
