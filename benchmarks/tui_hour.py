@@ -106,6 +106,7 @@ async def hour(total: int, seed: int, sample: int) -> int:
                     flush=True,
                 )
                 last = time.perf_counter()
+        await settled(pilot)
         while len(app.screen_stack) > 2:
             app.pop_screen()
             await pilot.pause()

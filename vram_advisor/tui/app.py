@@ -124,6 +124,8 @@ class AdvisorApp(App[str]):
             self.call_after_refresh(forget_gone_widgets)
         else:
             self.action_show_help_panel()
+            panel = self.screen.query_one("HelpPanel")
+            panel.border_title, panel.border_subtitle = "Help", "? or F1 closes"
 
     async def action_quit(self) -> None:
         """Leave, and hand out what was copied: a terminal may refuse the clipboard."""

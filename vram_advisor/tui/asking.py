@@ -24,6 +24,10 @@ class Refusal:
     sentence: str
 
 
+Stamp = tuple[int, int] | None
+"""When a file was changed [ns], and its size [B]; None: there is none."""
+
+
 class Shelf:
     """Models that were read once, so that a key does not read a checkpoint again.
 
@@ -31,33 +35,53 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        self._models: dict[str, tuple[tuple[int, int] | None, ModelSpec]] = {}
+        self._models: dict[str, tuple[Stamp, ModelSpec | None]] = {}
+        self._files: dict[str, str] = {}
+        """Where a program keeps a model that is asked for by its name there."""
+
+    def put_at(self, name: str, path: str) -> None:
+        """Say which file a name stands for, where the name does not say it."""
+        self._files[name] = path
 
     def take(self, name: str) -> str | ModelSpec:
         """The model where it is as it was read, else its name."""
         stamp, model = self._models.get(name, (None, None))
-        return name if model is None or stamp != _stamp(name) else model
+        return name if model is None or stamp != self._stamp(name) else model
 
-    def keep(self, name: str, model: ModelSpec) -> None:
-        """Remember what a name meant."""
-        self._models[name] = (_stamp(name), model)
+    def keep(self, name: str, model: ModelSpec | None) -> None:
+        """Remember what a name meant; None: it cannot be read as it is now."""
+        self._models[name] = (self._stamp(name), model)
+
+    def moved(self, name: str) -> bool:
+        """Whether a file has changed, gone or come since it was asked for."""
+        return name in self._models and self._models[name][0] != self._stamp(name)
+
+    def _stamp(self, name: str) -> Stamp:
+        try:
+            found = os.stat(os.path.expanduser(self._files.get(name, name)))
+        except (OSError, ValueError):
+            return None
+        return found.st_mtime_ns, found.st_size
 
 
 def ask(situation: Situation, machine: Machine | None, shelf: Shelf) -> Answer | Refusal:
     """What ``check`` answers."""
     asked = situation.asked()
+    model = shelf.take(asked.model)
     try:
         answer = api.check(
-            shelf.take(asked.model),
+            model,
             gpu=asked.gpu,
             gpu_index=asked.gpu_index if asked.gpu is None else None,
             workload=asked.workload,
             plan=asked.plan,
             machine=machine,
         )
-    except AdvisorError as error:
-        return Refusal(str(error))
-    except OSError as error:
+    except (AdvisorError, OSError) as error:
+        if isinstance(model, str):
+            shelf.keep(model, None)
+        if isinstance(error, AdvisorError):
+            return Refusal(str(error))
         return Refusal(f"{asked.model} cannot be read: {error.strerror or error}.")
     shelf.keep(asked.model, answer.model)
     return answer
@@ -79,12 +103,3 @@ def ask_advice(situation: Situation, machine: Machine | None, shelf: Shelf) -> A
         return Refusal(str(error))
     except OSError as error:
         return Refusal(f"{asked.model} cannot be read: {error.strerror or error}.")
-
-
-def _stamp(name: str) -> tuple[int, int] | None:
-    """When a file of that name was changed, and its size; None where there is none."""
-    try:
-        found = os.stat(os.path.expanduser(name))
-    except (OSError, ValueError):
-        return None
-    return found.st_mtime_ns, found.st_size

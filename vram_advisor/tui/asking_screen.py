@@ -160,6 +160,9 @@ class AskingScreen(Ready[None]):
                 self._show()
                 return
             self._ask()
+        elif self.shelf.moved(self.situation.model):
+            self._advised = None
+            self._ask()
 
     # Advice
 

@@ -33,14 +33,14 @@ def catalogue_models() -> tuple[Entry, ...]:
     )
 
 
-def local_models() -> tuple[Entry, ...]:
-    """Models of the stores on this machine, by names that the command line takes as well."""
-    found = []
+def local_models() -> dict[Entry, str]:
+    """Models of the stores on this machine, by names that the command line takes as well, and where each of them lies."""
+    found = {}
     for model in api.list_local_models().models:
         kind = " ".join(filter(None, (model.file_type, model.store)))
         note = f"{model.size_bytes / GIB:>5.1f} GiB  {kind}"
-        found.append(Entry(_asked(model), model.name, note, " ".join((model.path, *model.also))))
-    return tuple(found)
+        found[Entry(_asked(model), model.name, note, " ".join((model.path, *model.also)))] = model.path
+    return found
 
 
 def _asked(model: LocalModel) -> str:

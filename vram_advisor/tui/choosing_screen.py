@@ -93,7 +93,10 @@ class ChoosingScreen(AskingScreen):
 
     def action_model(self) -> None:
         """Choose a model, a file or a repository."""
-        entries = (*catalogue.local_models(), *catalogue.catalogue_models())
+        here = catalogue.local_models()
+        for entry, path in here.items():
+            self.shelf.put_at(entry.name, path)
+        entries = (*here, *catalogue.catalogue_models())
 
         def take(chosen: tuple[str, ...] | None) -> None:
             if chosen and len(chosen) > 1:

@@ -70,6 +70,14 @@ def idle(workload: Workload, plan: Plan) -> frozenset[str]:
     return frozenset(found)
 
 
+def heeded(name: str, workload: Workload) -> bool:
+    """Whether a command heeds what the file of settings says of a field: habits of another method are passed over."""
+    if not workload.trains:
+        return name not in TRAINING_ONLY | ADAPTER_ONLY
+    adapters = frozenset() if workload.method != "full" else ADAPTER_ONLY
+    return name not in INFERENCE_ONLY | LLAMA_CPP_ONLY | {"runtime"} | adapters
+
+
 def effective(workload: Workload, plan: Plan) -> tuple[Workload, Plan]:
     """The same question without the settings that have no effect on it."""
     unused = idle(workload, plan)

@@ -20,6 +20,7 @@ from vram_advisor.tui.knobs import knobs
 from vram_advisor.tui.mapping_screen import MappingScreen
 from vram_advisor.tui.palette import Command
 from vram_advisor.tui.screens.paper import Paper
+from vram_advisor.tui.settings import habits
 from vram_advisor.tui.widgets.advice_panel import AdviceList, AdvicePanel
 from vram_advisor.tui.widgets.memory_panel import TITLES, VIEWS, MemoryPanel
 from vram_advisor.tui.widgets.title_bar import TabBar
@@ -120,7 +121,7 @@ Every key is in the palette, `ctrl+p`, too.
 
     def action_copy(self) -> None:
         """Copy the command line that asks the same."""
-        command = self.situation.command()
+        command = self.situation.command(settings=habits())
         self.app.copy_to_clipboard(command)
         self.app.copied = command  # type: ignore[attr-defined]
         self.notify(command, title="Copied", timeout=8, markup=False)

@@ -57,6 +57,14 @@ def read_settings() -> tuple[Settings, str | None]:
         return Settings(), str(error)
 
 
+def habits() -> dict[str, Any]:
+    """What the file says now, as the commands read it; nothing where it cannot be used."""
+    try:
+        return of_user.read_settings()
+    except BadInput:
+        return {}
+
+
 def _keys(found: dict[str, str]) -> dict[str, str]:
     """Raises BadInput where a name is none of those that have a key."""
     for name in found:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.report.command import command_line
-from vram_advisor.tui.knobs import effective, knobs
+from vram_advisor.tui.knobs import effective, heeded, knobs
 
 START = "qwen3-8b"
 """The model of the first screen."""
@@ -39,8 +40,9 @@ class Situation:
         workload, plan = effective(self.workload, self.plan)
         return replace(self, workload=workload, plan=plan)
 
-    def command(self, name: str = "check") -> str:
-        """The command line that asks the same."""
+    def command(self, name: str = "check", settings: Mapping[str, Any] | None = None) -> str:
+        """The command line that asks the same, where the file of settings says this."""
         asked = self.asked()
-        line = command_line(asked.model, asked.workload, asked.plan, asked.gpu, name)
+        said = {key: value for key, value in (settings or {}).items() if heeded(key, asked.workload)}
+        line = command_line(asked.model, asked.workload, asked.plan, asked.gpu, name, said)
         return line if self.gpu_index is None or self.gpu is not None else f"{line} --gpu-index {self.gpu_index}"

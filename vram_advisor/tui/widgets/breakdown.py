@@ -64,10 +64,14 @@ beyond live tensors, and dimmed what is alive at other times. Below: the product
         most = max(1, peak.minimum_bytes.mid)
         before = {} if self.pinned is None else _sizes(self.pinned)
         order = ranked_kinds(option)
+        labels = [component.label for _, component in self._components()]
         rows: list[Row] = []
         for key, component in self._components():
             alive = peak.phase in component.alive
             label = component.label.replace(NVIDIA.blas, said.blas)
+            if labels.count(component.label) > 1 and not alive:
+                # The same at two times, in two sizes.
+                label = f"{label}, {PHASE_NAMES.get(component.alive[0], component.alive[0])}"
             spread = component.bytes.high - component.nbytes
             note = difference(component.nbytes - before.get(key, 0)) if self.pinned else f"±{number(spread)}"
             if not self.pinned and spread == 0:
