@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from vram_advisor import api
+from vram_advisor.cli.app import run
 from vram_advisor.domain.imported import Imported
 from vram_advisor.units.errors import BadInput, Missing
 
@@ -61,10 +62,10 @@ fsdp_config:
   fsdp_state_dict_type: FULL_STATE_DICT
 """
     new = "\nfsdp_version: 1\nfsdp_config:\n  offload_params: true\n"
-    run = read(AXOLOTL + old)
-    assert (run.plan.sharding, run.plan.offload) == ("fsdp_full", "parameters")
-    assert run.plan == read(AXOLOTL + new).plan
-    assert run.unknown == run.not_modelled == ()
+    found = read(AXOLOTL + old)
+    assert (found.plan.sharding, found.plan.offload) == ("fsdp_full", "parameters")
+    assert found.plan == read(AXOLOTL + new).plan
+    assert found.unknown == found.not_modelled == ()
 
 
 def test_axolotl_checkpoints_by_fsdp_too() -> None:
@@ -73,21 +74,28 @@ def test_axolotl_checkpoints_by_fsdp_too() -> None:
     assert read(AXOLOTL).plan.gradient_checkpointing == "none"
 
 
+@pytest.mark.parametrize("rl", ["dpo", "orpo", "kto"])
+def test_preferences_of_axolotl_are_padded_whatever_is_said_of_packing(rl: str) -> None:
+    text = AXOLOTL.replace("sample_packing: true", f"sample_packing: false\nrl: {rl}")
+    asked = [read(text + more).workload for more in ("", "pad_to_sequence_len: true\n", "pad_to_sequence_len: false\n")]
+    assert asked[0] == asked[1] == asked[2] and asked[0].padding == "padded"
+
+
 def test_sections_left_empty_say_nothing() -> None:
     """Templates list every key; those without a value are as if they were not there."""
-    run = read(AXOLOTL + "\nfsdp:\nfsdp_config:\ndeepspeed:\nspecial_tokens:\nlora_model_dir:\n")
-    assert run.unknown == () and run.plan == read(AXOLOTL).plan
+    found = read(AXOLOTL + "\nfsdp:\nfsdp_config:\ndeepspeed:\nspecial_tokens:\nlora_model_dir:\n")
+    assert found.unknown == () and found.plan == read(AXOLOTL).plan
 
 
 def test_accelerate_turns_checkpointing_on_for_fsdp() -> None:
-    run = read(ACCELERATE)
-    assert run.plan.gradient_checkpointing == "full" and run.not_modelled == ()
+    found = read(ACCELERATE)
+    assert found.plan.gradient_checkpointing == "full" and found.not_modelled == ()
     assert read(ACCELERATE.replace("true", "false")).plan.gradient_checkpointing is None
 
 
 def test_torchtune_follows_references() -> None:
-    run = read(TORCHTUNE)
-    assert run.workload.sequence_length == 4096 and run.unknown == ()
+    found = read(TORCHTUNE)
+    assert found.workload.sequence_length == 4096 and found.unknown == ()
 
 
 @pytest.mark.parametrize(
@@ -115,18 +123,57 @@ def test_llama_server_reads_its_variables() -> None:
         "LLAMA_ARG_UBATCH=256 LLAMA_ARG_FLASH_ATTN=1 LLAMA_ARG_KV_OFFLOAD=0 LLAMA_ARG_HOST=0.0.0.0 "
         "llama-server -m qwen3-32b -ngl 40"
     )
-    run = read(variables)
-    assert (run.workload, run.plan) == (read(flags).workload, read(flags).plan)
-    assert run.plan.n_gpu_layers == 40 and run.plan.kv_offload is False
-    assert run.unknown == () and "LLAMA_ARG_HOST" in run.irrelevant
-    assert {"LLAMA_ARG_CTX_SIZE", "LLAMA_ARG_KV_OFFLOAD"} <= {used.key for used in run.used}
+    found = read(variables)
+    assert (found.workload, found.plan) == (read(flags).workload, read(flags).plan)
+    assert found.plan.n_gpu_layers == 40 and found.plan.kv_offload is False
+    assert found.unknown == () and "LLAMA_ARG_HOST" in found.irrelevant
+    assert {"LLAMA_ARG_CTX_SIZE", "LLAMA_ARG_KV_OFFLOAD"} <= {used.key for used in found.used}
     assert read("LLAMA_ARG_NO_SUCH_THING=1 llama-server -m qwen3-32b").unknown == ("LLAMA_ARG_NO_SUCH_THING",)
+
+
+def test_what_a_launcher_is_told_is_not_passed_over() -> None:
+    """A file of accelerate may share the weights among cards: the answer says that it lacks it."""
+    command = "accelerate launch --config_file zero3.yaml --num_processes 8 --main_process_port 0 sft.py --use_peft"
+    found = read(f"{command} --model_name_or_path Qwen/Qwen2.5-7B --max_length 1024")
+    assert found.plan.num_gpus == 8 and found.not_modelled == ("--config-file",)
+
+
+@pytest.mark.parametrize(
+    ("text", "assumed"),
+    [
+        (TORCHTUNE.replace("${tokens.most}", "null") + "batch_size: 2\n", ("sequence_length",)),
+        ("checkpoint_dir: checkpoints/EleutherAI/pythia-1b\ntrain:\n  max_seq_length:\n", ("sequence_length",)),
+        (
+            '{"zero_optimization": {"stage": 2}, "train_micro_batch_size_per_gpu": "auto"}',
+            ("sequence_length", "micro_batch_size"),
+        ),
+        (AXOLOTL, ()),
+        ("llama-server -m qwen3-32b", ()),
+    ],
+)
+def test_lengths_that_nothing_says_are_said_to_be_assumed(
+    text: str, assumed: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """torchtune and LitGPT cut nothing where no length is given, so the longest sample would decide."""
+    assert read(text).assumed == assumed
+    if not assumed:
+        return
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    words = ["check", "--config", str(file), "--model", "llama-3.1-8b", "--method", "lora", "--gpu", "h100"]
+    run(words)
+    table = " ".join(capfd.readouterr().out.split())
+    assert "not said there, so it is assumed: --sequence-length 2048" in table
+    run([*words, "--json"])
+    assert "so it is assumed: --sequence-length 2048" in capfd.readouterr().err
+    run([*words, "--sequence-length", "4096", "--micro-batch-size", "1"])
+    assert "so it is assumed" not in capfd.readouterr().out
 
 
 def test_variables_exported_before_a_command_count() -> None:
     script = "#!/bin/bash\n#SBATCH --gpus=2\nset -euo pipefail\ncd run\nsource venv/bin/activate\nexport PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True\naccelerate launch --num_processes 2 sft.py \\\n"
-    run = read(script + "  --model_name_or_path Qwen/Qwen2.5-7B --use_peft --max_length 1024\n")
-    assert run.plan.expandable_segments and run.plan.num_gpus == 2
+    found = read(script + "  --model_name_or_path Qwen/Qwen2.5-7B --use_peft --max_length 1024\n")
+    assert found.plan.expandable_segments and found.plan.num_gpus == 2
 
 
 @pytest.mark.parametrize(

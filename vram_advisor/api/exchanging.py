@@ -73,7 +73,8 @@ def overridden(imported: Imported, given: Mapping[str, Any]) -> Imported:
     workload, plan = imported.workload, imported.plan
     asked = {name: value for name, value in given.items() if hasattr(workload, name)}
     levers = {name: value for name, value in given.items() if hasattr(plan, name)}
-    return replace(imported, workload=replace(workload, **asked), plan=replace(plan, **levers))
+    assumed = tuple(name for name in imported.assumed if name not in given)
+    return replace(imported, workload=replace(workload, **asked), plan=replace(plan, **levers), assumed=assumed)
 
 
 def write_run(program: str, model: str | None, workload: Workload, plan: Plan) -> Exported:

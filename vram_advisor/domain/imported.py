@@ -38,6 +38,8 @@ class Imported:
     """Keys that are not known to this program."""
     says_method: bool = True
     """The file says what is trained; otherwise the method is a guess."""
+    assumed: tuple[str, ...] = ()
+    """Fields that decide the memory and that neither the file nor its program says."""
     model_context: bool = False
     """The context length is left to the configuration of the model."""
 

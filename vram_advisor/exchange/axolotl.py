@@ -67,7 +67,8 @@ PADDING: tuple[Row, ...] = (
     Row((None, None, False), ("sft", "padded", "varied")),
     *(Row((name, None, UNSET), (name, "padded", "varied")) for name in ("dpo", "orpo")),
     Row(("kto", None, UNSET), ("kto", "padded", "varied"), {"remove_unused_columns": False}),
-    *(Row((name, None, False), (name, "padded", "varied")) for name in ("dpo", "orpo", "kto")),
+    # Pairs are padded to the longest of their batch, whatever is said of packed rows.
+    *(Row((name, None, said), (name, "padded", "varied")) for name in ("dpo", "orpo", "kto") for said in (False, True)),
     Row(("ipo", None, UNSET), ("dpo", "padded", "varied")),
 )
 """rl, sample_packing, pad_to_sequence_len; preferences are never packed."""

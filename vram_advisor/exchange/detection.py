@@ -17,6 +17,15 @@ from vram_advisor.units.errors import BadInput
 LAUNCHERS = frozenset({"accelerate", "torchrun", "deepspeed", "python", "python3", "uv", "poetry", "ccache"})
 OBJECTIVES = {"dpo": "dpo", "kto": "kto", "orpo": "orpo", "sft": "sft"}
 ALLOCATOR = re.compile(r"PYTORCH_(CUDA_)?ALLOC_CONF")
+LAUNCHER = "(launcher) "
+"""In front of flags of what starts a script."""
+HARMLESS = names(
+    """
+    --main-process-port --main-process-ip --machine-rank --num-machines --nnodes --node-rank --master-addr --master-port
+    --standalone --rdzv-backend --rdzv-endpoint --rdzv-id --multi-gpu --module --gpu-ids --num-cpu-threads-per-process
+    --dynamo-backend --same-network -m -u --with --tee --log-dir
+    """
+)
 PROCESSES = ("--num-processes", "--nproc-per-node", "--num-gpus")
 PYTHON = re.compile(r"FastLanguageModel|FastModel|FastVisionModel|get_peft_model\s*\(|UnslothTrainer")
 IMAGE = re.compile(r"vllm/vllm-openai|llama\.cpp:(?P<kind>server|light|full)")
@@ -181,6 +190,8 @@ def _trainer(words: list[str], where: str, environment: Document, wanted: Progra
     for flag, value in flags([word for word in launcher if word != "launch"], where).items():
         if flag in PROCESSES:
             document["(processes)"] = value
+        elif flag not in HARMLESS and flag != POSITIONAL:
+            document[f"{LAUNCHER}{flag}"] = value
     document.pop(POSITIONAL, None)
     if objective is not None:
         document["(objective)"] = objective

@@ -7,7 +7,7 @@ from dataclasses import replace
 from vram_advisor.domain.imported import Exported, Imported, Used
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, command
-from vram_advisor.exchange.detection import ALLOCATOR, document_of
+from vram_advisor.exchange.detection import ALLOCATOR, LAUNCHER, document_of
 from vram_advisor.exchange.documents import MAX_BYTES, nest, shown, text_of
 from vram_advisor.exchange.keys import Document, Program
 from vram_advisor.exchange.programs import program_named
@@ -44,6 +44,7 @@ def _around(imported: Imported, around: Document, where: str) -> Imported:
     """What stands around the arguments of a command: its variables, its processes, its name."""
     workload, plan, used = imported.workload, imported.plan, list(imported.used)
     ignored: list[str] = []
+    heavy: list[str] = []
     for key, value in around.items():
         name = key.removeprefix(ENVIRONMENT)
         if key == "(processes)":
@@ -54,6 +55,8 @@ def _around(imported: Imported, around: Document, where: str) -> Imported:
         elif key == "(objective)":
             workload = replace(workload, objective=value)
             used.append(Used("command", shown(value), ("objective",)))
+        elif key.startswith(LAUNCHER):
+            heavy.append(key.removeprefix(LAUNCHER))
         elif ALLOCATOR.fullmatch(name):
             plan = replace(plan, expandable_segments="expandable_segments:true" in str(value).lower())
             used.append(Used(name, shown(value), ("expandable_segments",)))
@@ -65,7 +68,7 @@ def _around(imported: Imported, around: Document, where: str) -> Imported:
         plan=plan,
         used=tuple(replace(entry, key=entry.key.removeprefix(ENVIRONMENT)) for entry in used),
         irrelevant=(*_plain(imported.irrelevant), *ignored),
-        not_modelled=_plain(imported.not_modelled),
+        not_modelled=(*_plain(imported.not_modelled), *heavy),
         unknown=_plain(imported.unknown),
     )
 

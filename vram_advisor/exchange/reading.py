@@ -89,9 +89,19 @@ def read(program: Program, document: Document, where: str) -> Imported:
         irrelevant=tuple(spelt[key] for key in left if key in irrelevant or key in weightless),
         not_modelled=tuple(spelt[key] for key in heavy if key not in weightless),
         unknown=tuple(spelt[key] for key in left if key not in known),
+        assumed=_assumed(program, state),
         says_method="method" in program.fields or program.runtime is not None,
         model_context=prepared.model_context,
     )
+
+
+def _assumed(program: Program, state: _Reading) -> tuple[str, ...]:
+    """Fields of a fine-tune that no key says and that the program has no default for."""
+    if program.runtime is not None or not state.workload.trains:
+        return ()
+    said = {name for names in state.used.values() for name in names}
+    said |= {row.field for row in program.rows if isinstance(row, Key) and row.default is not None}
+    return tuple(name for name in ("sequence_length", "micro_batch_size") if name not in said)
 
 
 def refuse(program: Program, given: Document, spelt: dict[str, str], where: str) -> None:

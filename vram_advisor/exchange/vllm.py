@@ -125,7 +125,7 @@ PROGRAM = Program(
         --ssl-certfile --config --enable-chunked-prefill --enable-log-requests --block-size
         --disable-custom-all-reduce --env.HF_TOKEN --response-role --chat-template-content-format
         --override-generation-config --distributed-executor-backend --enforce-eager-log --scheduling-policy
-        --max-logprobs --quiet (first)
+        --max-logprobs --quiet (first) env.CUDA_VISIBLE_DEVICES
         """
     ),
     not_modelled=names(
@@ -133,7 +133,7 @@ PROGRAM = Program(
         --enforce-eager --max-num-batched-tokens --pipeline-parallel-size --data-parallel-size
         --enable-expert-parallel --cpu-offload-gb --swap-space --speculative-config --enable-lora --max-loras
         --max-lora-rank --kv-cache-memory --limit-mm-per-prompt --compilation-config --num-gpu-blocks-override
-        --hf-overrides --rope-scaling --kv-transfer-config --cuda-graph-sizes --max-seq-len-to-capture
+        --hf-overrides --rope-scaling --kv-transfer-config --no-enable-chunked-prefill -O0 -O1 -O2 -O3 --optimization-level --cuda-graph-sizes --max-seq-len-to-capture
         """
     ),
     command=("vllm", "serve"),

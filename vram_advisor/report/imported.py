@@ -9,12 +9,20 @@ from vram_advisor.report.layout import BLANK, Line, indented, line, wrapped
 
 UNCOUNTED = "changes memory, but is not in the estimate"
 UNKNOWN = "not understood"
+ASSUMED = "not said there, so it is assumed"
 
 
 def leftovers(imported: Imported) -> list[str]:
     """Sentences about the keys that the estimate may lack, for where the lines are not shown."""
     rows = ((UNCOUNTED, imported.not_modelled), (UNKNOWN, imported.unknown))
-    return [f"{imported.source}: {title}: {', '.join(keys)}." for title, keys in rows if keys]
+    said = [f"{imported.source}: {title}: {', '.join(keys)}." for title, keys in rows if keys]
+    if imported.assumed:
+        said.append(f"{imported.source}: {ASSUMED}: {_options(imported)}.")
+    return said
+
+
+def _options(imported: Imported) -> str:
+    return " ".join(f"--{name.replace('_', '-')} {getattr(imported.workload, name)}" for name in imported.assumed)
 
 
 def imported_lines(imported: Imported, given: frozenset[str], width: int) -> Iterator[Line]:
@@ -35,6 +43,8 @@ def imported_lines(imported: Imported, given: frozenset[str], width: int) -> Ite
     for title, keys, style in rows:
         if keys:
             yield from indented(wrapped(line(f"{title}: {', '.join(keys)}", style), width - 2, hanging=2))
+    if imported.assumed:
+        yield from indented(wrapped(line(f"{ASSUMED}: {_options(imported)}", "yellow"), width - 2, hanging=2))
     yield BLANK
 
 
