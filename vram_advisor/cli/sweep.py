@@ -44,7 +44,8 @@ def sweep(
         narrate(f"--processes {processes}: should be 1 or more.")
         return ExitCode.BAD_INPUT
     asked = api.plan_sweep(questions, models=models, gpus=gpus, vary=vary, workload=workload, plan=plan)
-    counts = f"{len(asked.models):,} models x {len(asked.cards):,} cards x {len(asked.questions):,} plans"
+    axes = (("model", asked.models), ("card", asked.cards), ("plan", asked.questions))
+    counts = " x ".join(f"{len(values):,} {name}{'s' if len(values) != 1 else ''}" for name, values in axes)
     if dry_run:
         if json:
             from vram_advisor.report.sweep_document import sweep_document
