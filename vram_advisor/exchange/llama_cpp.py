@@ -23,15 +23,14 @@ from vram_advisor.exchange.keys import (
     Settled,
     TableRow,
 )
+from vram_advisor.exchange.llama_cpp_adapters import LORA, SCALED, adapter_files
 from vram_advisor.exchange.llama_cpp_flags import IRRELEVANT, NOT_MODELLED, TURNED_OFF, VARIABLE, flag_of
 from vram_advisor.exchange.values import TRUTHS
 from vram_advisor.units.errors import BadInput
 
-SCALE = re.compile(r"[-+]?(\d{1,9}\.?\d{0,9}|\.\d{1,9})(e[-+]?\d{1,3})?")
 DEVICES = re.compile(r"CUDA_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES")
 CACHE_TYPES = ("f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 CONTEXT, SLOTS, DRAFT = "--ctx-size", "--parallel", "--model-draft"
-LORA, SCALED = "--lora", "--lora-scaled"
 _PLAIN = {"F16": "fp16", "F32": "fp32"}
 QUANTIZATION = {name.lower(): _PLAIN.get(name, name.lower()) for name in BASE}
 """Tags of files in lower case, and what the storage format is called here."""
@@ -159,27 +158,6 @@ def _named(key: str) -> str:
     return flag_of(key.removeprefix(ENVIRONMENT)) if key.startswith(f"{ENVIRONMENT}{VARIABLE}") else key
 
 
-def _joined(value: object) -> str:
-    """Files of adapters as one text."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _unscaled(value: object) -> str:
-    """The files of ``FILE:SCALE,...``, or of ``FILE SCALE`` as builds of 2025 had it: a scale takes no memory.
-
-    Raises:
-        BadInput: a file has no scale.
-    """
-    parts = [":".join(map(str, value))] if isinstance(value, list) and len(value) == 2 else _joined(value).split(",")
-    files = []
-    for part in parts:
-        file, colon, scale = part.rpartition(":")
-        if not (file and colon and SCALE.fullmatch(scale)):
-            raise BadInput(f"{SCALED}: {part[:60]} should be a file, a colon and a number, such as adapter.gguf:0.5.")
-        files.append(file)
-    return ",".join(files)
-
-
 def prepare(document: Document) -> Prepared:
     """Contexts per sequence, names of files, counts of devices."""
     values, origin = dict(document), {}
@@ -208,11 +186,7 @@ def prepare(document: Document) -> Prepared:
         if quantization:
             values["--quantization-draft"] = quantization
             origin["--quantization-draft"] = origin.get(DRAFT, DRAFT)
-    if SCALED in values:
-        files = [
-            _joined(values[key]) if key == LORA else _unscaled(values[key]) for key in values if key in (LORA, SCALED)
-        ]
-        values |= dict.fromkeys((key for key in (LORA, SCALED) if key in values), ",".join(files))
+    values |= adapter_files(values)
     for key in ("--n-gpu-layers", "--n-gpu-layers-draft"):
         if str(values.get(key, "")).lower() in ("all", "auto", "-1"):
             del values[key]
