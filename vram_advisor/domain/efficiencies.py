@@ -1,7 +1,7 @@
 """Which share of a card's rates real programs reach, each number with its spread and source.
 
 ``sd`` of every entry is that of the logarithm. Generation and prompts are fitted on the ledger
-``data/measurements/throughput.csv`` by ``benchmarks/fit_speed.py``, which also leaves out one source in turn. Training has
+``data/measurements/throughput.csv`` by ``benchmarks/fit_speed.py``, which also leaves out one source in turn. Training on cards has
 no ledger: its entries rest on the few measured steps that each names, on counts, and on a prior that is wide. The prior is
 the share of the matrix rate that a whole step reaches: 0.45, and 0.28 to 0.60 in four of five cases, from 2,048 tokens per
 micro batch on; 0.15, and 0.07 to 0.30, up to 512 tokens.
