@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.theme import Theme
 
 from vram_advisor.report.look import Look
-from vram_advisor.tui.forgetting import forget_gone_widgets
+from vram_advisor.tui.forgetting import REST, forget_gone_widgets
 from vram_advisor.tui.main_screen import MainScreen
 from vram_advisor.tui.palette import Command, palette
 from vram_advisor.tui.screens.picker import Entry, Picker
@@ -121,7 +121,7 @@ class AdvisorApp(App[str]):
         """Show or hide the help of where the cursor is."""
         if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
-            self.call_after_refresh(forget_gone_widgets)
+            self.set_timer(REST, forget_gone_widgets)
         else:
             self.action_show_help_panel()
             panel = self.screen.query_one("HelpPanel")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from textual.await_complete import AwaitComplete
 from textual.screen import Screen, ScreenResultType
 
-from vram_advisor.tui.forgetting import forget_gone_widgets
+from vram_advisor.tui.forgetting import REST, forget_gone_widgets
 
 
 class Ready(Screen[ScreenResultType]):
     """A screen that acts on keys once all of its parts are there, and closes once."""
 
+    _forgetting = False
+
     def on_screen_resume(self) -> None:
-        """The screen above has closed."""
+        """The screen above has closed: it is let go of, but not while the key that closed it is answered."""
+        if not self._forgetting:
+            self._forgetting = True
+            self.set_timer(REST, self._forget)
+
+    def _forget(self) -> None:
+        self._forgetting = False
         forget_gone_widgets()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
