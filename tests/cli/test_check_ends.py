@@ -31,6 +31,11 @@ def test_advice_asked_for_as_it_says_has_what_it_claims(asked: dict[str, object]
         assert found and found[0].verdict.outcome == "fits" == advice.verdict.outcome
 
 
+def test_an_option_that_goes_back_to_the_recipe_is_left_out(command: Command) -> None:
+    said = " ".join(command("check", "--model", "7b", "--method", "full", "--gpu", "rtx-4090").out.split())
+    assert "--method lora --quantization bf16)" in said and "None" not in said
+
+
 def test_what_fits_gets_no_advice_and_searches_nothing(command: Command) -> None:
     assert api.check("7b", gpu="rtx-5090", method="lora", advised=True).advices == ()
     code = "import sys; from vram_advisor.cli.app import run; run(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
