@@ -16,8 +16,18 @@ GUESSES = 16
 
 def lacking(found: Estimate, device: Device) -> float:
     """What an estimate is short of fitting with a probability of 95 % [B]; negative: to spare."""
-    free = device.free_bytes if found.share_bytes is None else min(found.share_bytes, device.free_bytes)
-    return found.minimum_mean + Q_FITS * hypot(found.minimum_sd, device.free_sd_bytes) - free
+    return short_of(found.minimum_mean, found.minimum_sd, found.share_bytes, device)
+
+
+def short_of(mean: float, sd: float, share: int | None, device: Device) -> float:
+    """The same of a need.
+
+    Args:
+        mean, sd: the minimum to run [B].
+        share: what a program takes of the card when it starts [B]; None: as much as it needs.
+    """
+    free = device.free_bytes if share is None else min(share, device.free_bytes)
+    return mean + Q_FITS * hypot(sd, device.free_sd_bytes) - free
 
 
 def longest_length(short: Callable[[int], float], most: int, grain: int) -> int:

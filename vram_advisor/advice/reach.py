@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from vram_advisor.advice.longest import lacking, longest_length
+from vram_advisor.advice.longest import longest_length, short_of
 from vram_advisor.domain.advice import Bound
 from vram_advisor.domain.coefficients import Coefficients
-from vram_advisor.domain.estimate import Estimate
 from vram_advisor.domain.gpu import Device
 from vram_advisor.domain.model import ModelSpec
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.serving import GGUF_RUNTIMES
 from vram_advisor.memory.estimate import estimate
 from vram_advisor.units.bytes import gib
 from vram_advisor.units.errors import AdvisorError
@@ -60,14 +60,19 @@ def bound(
     habits = recipe(plan.recipe)
     kept: dict[int, float] = {}
 
-    def at(number: int) -> Estimate:
+    def need(number: int) -> tuple[float, float, int | None]:
         asked, pulled = with_field(workload, plan, field, number)
-        return estimate(model, asked, pulled, habits, device, coefficients).estimate
+        if not asked.trains and pulled.runtime in GGUF_RUNTIMES:
+            from vram_advisor.memory.llama_cpp.estimate import need_of
+
+            return (*need_of(model, asked, pulled, habits, device), None)
+        found = estimate(model, asked, pulled, habits, device, coefficients).estimate
+        return found.minimum_mean, found.minimum_sd, found.share_bytes
 
     def short(number: int) -> float:
         if number not in kept:
             try:
-                kept[number] = lacking(at(number), device)
+                kept[number] = short_of(*need(number), device)
             except AdvisorError:
                 # A value that cannot be run is as good as one that does not fit.
                 kept[number] = float(device.total_bytes)
@@ -80,15 +85,15 @@ def bound(
     while 0 < most <= furthest - grain and short(most + grain) <= 0:
         most += grain
     before = getattr(workload if hasattr(workload, field) else plan, field)
-    return Bound(field, before, most, _next(at, most, grain, furthest, device))
+    return Bound(field, before, most, _next(lambda number: need(number)[0], most, grain, furthest, device))
 
 
-def _next(at: Callable[[int], Estimate], most: int, grain: int, furthest: int, device: Device) -> str:
+def _next(need: Callable[[int], float], most: int, grain: int, furthest: int, device: Device) -> str:
     if most + grain > furthest:
         return "as far as the model goes" if grain > 1 else "as far as was looked"
     after = most + grain if grain == 1 or most < 16 * grain else most + most // 8 // grain * grain
     try:
-        need = at(after).minimum_mean
+        needed = need(after)
     except AdvisorError as error:
         return str(error)
-    return f"{after:,} would need {gib(need)} of {gib(device.free_bytes)} free"
+    return f"{after:,} would need {gib(needed)} of {gib(device.free_bytes)} free"

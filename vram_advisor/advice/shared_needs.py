@@ -12,7 +12,7 @@ from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
 from vram_advisor.domain.serving import gguf_serving
 from vram_advisor.memory.llama_cpp.alike import Shape, Shaped, course, shaped
-from vram_advisor.memory.llama_cpp.estimate import outside_of, started
+from vram_advisor.memory.llama_cpp.estimate import outside_of, spread_of, started
 from vram_advisor.memory.llama_cpp.start import start_of, weights_of
 from vram_advisor.units.errors import NotModelled
 
@@ -85,4 +85,5 @@ class FileNeeds:
     def estimated(self, workload: Workload) -> tuple[int, float, float]:
         """Own bytes, what the process holds beside them, and the standard deviation of both [B]."""
         made = started(self.model, workload, self.plan, self.recipe, self.shared.device)
-        return made.own, *outside_of(made, self.model, self.shared.device)
+        tokens = made.memory.sizes.n_tokens
+        return made.own, *outside_of(self.model, self.shared.device, tokens, spread_of(made))

@@ -17,6 +17,7 @@ from vram_advisor.domain.recipe import Recipe
 from vram_advisor.domain.serving import gguf_serving
 from vram_advisor.memory.llama_cpp import cuda
 from vram_advisor.memory.llama_cpp.caches import key_width
+from vram_advisor.memory.llama_cpp.gemma import STREAMS, per_layer_input
 from vram_advisor.memory.llama_cpp.habits import habits_of
 from vram_advisor.memory.llama_cpp.node import HOST
 from vram_advisor.memory.llama_cpp.occupied import Occupied, occupied
@@ -84,6 +85,10 @@ def ceiling(model: ModelSpec, options: LlamaCppOptions, counted: Sizes, held: Oc
     attentions = [block.attention for block in model.blocks if block.attention is not None]
     width = (STREAMS_ALIVE + habits_of(model.architecture).deepstack) * model.hidden_size
     width += max(map(mixed, model.blocks)) + max(fed(block, model.hidden_size) for block in model.blocks)
+    # Gemma 3n has several streams, and an input of each layer beside them.
+    width += 2 * per_layer_input(model) * model.num_hidden_layers
+    if model.architecture == "gemma3n_text":
+        width += STREAMS_ALIVE * STREAMS * model.hidden_size
     numbers = tokens * width
     numbers += 2 * counted.n_outputs * model.vocab_size + 2 * tokens * cells
     keys = max((key_width(a) + (0 if a.kind == "mla" else a.value_size) for a in attentions), default=0)
@@ -94,7 +99,7 @@ def ceiling(model: ModelSpec, options: LlamaCppOptions, counted: Sizes, held: Oc
         # Flash attention reads F16.
         copies += 2 * keys * cells
     if held.caches.get(HOST):
-        copies += 6 * keys * cells
+        copies += 8 * keys * cells
     brought = max(held.largest, held.output if counted.n_outputs >= cuda.LEAST_ROWS else 0)
     return SPARE * (4 * numbers + copies) + BROUGHT * brought
 

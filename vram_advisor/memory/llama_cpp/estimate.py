@@ -65,12 +65,19 @@ class Started:
 
 def started(model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None) -> Started:
     """All buffers of a start. Raises as ``memory_of``."""
+    return _started(*start_key(model, workload, plan, recipe, device))
+
+
+def start_key(
+    model: ModelSpec, workload: Workload, plan: Plan, recipe: Recipe, device: Device | None
+) -> tuple[ModelSpec, str, LlamaCppOptions, Company | None]:
+    """What decides a start: model, file type, options, and what is beside the model. Raises as ``memory_of``."""
     if not model.causal:
         raise NotModelled(f"Encoders such as {model.id} are not modelled under llama.cpp.")
     row = gguf_serving(recipe.name, plan.runtime)
     kind = "" if model.stored_tensors else file_type(plan)
     options = start_of(model, workload, plan, row, weights_of(model, plan), device)
-    return _started(model, kind, options, company_of(plan) if model.draft or model.projector else None)
+    return model, kind, options, company_of(plan) if model.draft or model.projector else None
 
 
 @lru_cache(maxsize=16)
@@ -102,7 +109,7 @@ def estimate_llama_cpp(
     made = started(model, workload, plan, recipe, device)
     memory, fullest, own = made.memory, made.fullest, made.own
     spread = spread_of(made)
-    outside, outside_sd = outside_of(made, model, device)
+    outside, outside_sd = outside_of(model, device, memory.sizes.n_tokens, spread)
     process = own + outside
     peak = Peak(
         "prefill",
@@ -137,9 +144,17 @@ def need_of(
     Raises:
         BadInput, NotModelled: as ``memory_of``.
     """
-    made = started(model, workload, plan, recipe, device)
-    outside, sd = outside_of(made, model, device)
-    return made.own + outside, sd
+    own, spread, tokens = _own(*start_key(model, workload, plan, recipe, device))
+    outside, sd = outside_of(model, device, tokens, spread)
+    return own + outside, sd
+
+
+@lru_cache(maxsize=512)
+def _own(model: ModelSpec, kind: str, options: LlamaCppOptions, company: Company | None) -> tuple[int, float, int]:
+    """What llama.cpp counts as its own, its standard deviation [B], and tokens of a batch: three numbers of a start, of
+    which many more are kept than of starts."""
+    made = _started(model, kind, options, company)
+    return made.own, spread_of(made), made.memory.sizes.n_tokens
 
 
 def spread_of(made: Started) -> float:
@@ -147,11 +162,16 @@ def spread_of(made: Started) -> float:
     return math.hypot(OTHER_BUILDS * made.fullest.compute, made.beside.sd(made.fullest.place))
 
 
-def outside_of(made: Started, model: ModelSpec, device: Device | None) -> tuple[float, float]:
-    """What the process holds beside that: mean, and standard deviation of the whole [B]."""
+def outside_of(model: ModelSpec, device: Device | None, tokens: int, spread: float) -> tuple[float, float]:
+    """What the process holds beside that: mean, and standard deviation of the whole [B].
+
+    Args:
+        tokens: of a batch.
+        spread: standard deviation of what llama.cpp counts as its own [B].
+    """
     context, context_sd = context_bytes(device)
-    pool, pool_sd = pool_bytes(model, made.memory.sizes.n_tokens)
-    return context + pool, math.hypot(context_sd, pool_sd, spread_of(made))
+    pool, pool_sd = pool_bytes(model, tokens)
+    return context + pool, math.hypot(context_sd, pool_sd, spread)
 
 
 def components(memory: LlamaCppMemory, held: Beside, place: int) -> list[Component]:
