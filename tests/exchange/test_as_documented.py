@@ -7,7 +7,7 @@ import pytest
 from vram_advisor import api
 from vram_advisor.cli.app import run
 from vram_advisor.domain.imported import Imported
-from vram_advisor.units.errors import BadInput, Missing
+from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
 AXOLOTL = """
 base_model: meta-llama/Llama-3.1-8B
@@ -243,3 +243,51 @@ def test_a_copy_that_cannot_be_fetched_is_told_by_its_name(repository: str, monk
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(Missing, match="the catalogue has llama-3.1-8b, whose name it resembles"):
         api.check(repository)
+
+
+ZERO3 = '{"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}}, "bf16": {"enabled": "auto"}}'
+SHARDED = """
+distributed_type: FSDP
+mixed_precision: bf16
+num_processes: 4
+fsdp_config:
+  fsdp_version: 2
+  fsdp_reshard_after_forward: true
+  fsdp_offload_params: true
+"""
+
+
+def test_a_file_of_deepspeed_beside_the_run_is_read(tmp_path: Path) -> None:
+    """People name their own file; what it sets decides the memory of each card."""
+    file = tmp_path / "run.yml"
+    file.write_text(f"{AXOLOTL}deepspeed: configs/mine.json\n")
+    with pytest.raises(NotModelled, match="mine.json is a file of its own"):
+        api.read_run(file)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mine.json").write_text(ZERO3)
+    found = api.read_run(file)
+    assert (found.plan.sharding, found.plan.offload) == ("zero3", "optimizer") and found.unknown == ()
+
+
+def test_a_file_of_the_launcher_beside_the_command_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "train.sh"
+    (tmp_path / "fsdp.yaml").write_text(SHARDED)
+    command = "accelerate launch --config_file fsdp.yaml {} sft.py --model_name_or_path Qwen/Qwen2.5-7B --use_peft"
+    file.write_text(command.format(""))
+    plan = api.read_run(file).plan
+    assert (plan.num_gpus, plan.sharding, plan.offload) == (4, "fsdp_full", "parameters")
+    assert api.read_run(file).not_modelled == ()
+    file.write_text(command.format("--num_processes 8"))
+    assert api.read_run(file).plan.num_gpus == 8, "what is typed has the last word"
+
+
+@pytest.mark.parametrize("name", ["../secret.json", "{}/secret.json", "/dev/zero", "link.json", "con\\u0000trol"])
+def test_a_run_reads_nothing_outside_its_folder(name: str, tmp_path: Path) -> None:
+    """A file from elsewhere may name any file of this machine."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "secret.json").write_text(ZERO3)
+    (inside / "link.json").symlink_to(tmp_path / "secret.json")
+    (inside / "run.yml").write_text(f'{AXOLOTL}deepspeed: "{name.format(tmp_path)}"\n')
+    with pytest.raises(NotModelled, match="is a file of its own"):
+        api.read_run(inside / "run.yml")

@@ -35,7 +35,20 @@ def read_run(
     from vram_advisor.exchange.files import MAX_BYTES, import_run
     from vram_advisor.sources.json_files import expanded, read_bytes
 
-    imported = import_run(read_bytes(expanded(file), MAX_BYTES) if data is None else data, str(file), program)
+    folder = expanded(file).parent if data is None else Path()
+
+    def beside(name: str) -> bytes | None:
+        # Only what lies below the folder of the file: a file of unknown origin may name any.
+        try:
+            there = (folder / name).resolve()
+            if not there.is_relative_to(folder.resolve()) or not there.is_file():
+                return None
+        except (OSError, ValueError, RuntimeError):
+            # a name that the system cannot have, or links in a circle
+            return None
+        return read_bytes(there, MAX_BYTES)
+
+    imported = import_run(read_bytes(expanded(file), MAX_BYTES) if data is None else data, str(file), program, beside)
     if model is not None:
         imported = replace(_as_named(imported), model=model)
     if imported.model_context and imported.model is not None:

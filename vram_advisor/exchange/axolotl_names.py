@@ -46,7 +46,10 @@ IRRELEVANT = names(
     bnb_config_kwargs.bnb_4bit_use_double_quant
     """
 )
-IRRELEVANT |= deepspeed.below("deepspeed.", deepspeed.IRRELEVANT)
+IRRELEVANT |= deepspeed.below(
+    "deepspeed.",
+    deepspeed.IRRELEVANT | {"gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "bf16", "fp16"},
+)
 NOT_MODELLED = names(
     """
     lora_embedding_kernel tiled_mlp torch_compile qat quantization

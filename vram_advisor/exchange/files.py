@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vram_advisor.domain.imported import Exported, Imported, Used
 from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.exchange.beside import Beside, launched, nothing_beside, with_deepspeed
 from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, command
 from vram_advisor.exchange.detection import ALLOCATOR, LAUNCHER, document_of
 from vram_advisor.exchange.documents import MAX_BYTES, nest, shown, text_of
@@ -18,13 +19,14 @@ from vram_advisor.exchange.writing import write
 __all__ = ["MAX_BYTES", "export_run", "import_run"]
 
 
-def import_run(data: bytes, where: str, program: str | None = None) -> Imported:
+def import_run(data: bytes, where: str, program: str | None = None, beside: Beside = nothing_beside) -> Imported:
     """The run that a file or command line of another program describes. Nothing of it is executed.
 
     Args:
         data: content of the file.
         where: its name, for sentences.
         program: by its name; None: found by the keys.
+        beside: gives the files that it names.
 
     Raises:
         BadInput: it cannot be read; one sentence that names the file, the key and what was expected.
@@ -37,11 +39,27 @@ def import_run(data: bytes, where: str, program: str | None = None) -> Imported:
         # The variables of a server's devices and those that stand for its flags are in its own table.
         own = {key for key in around if "VISIBLE_DEVICES" in key or (found.variables and found.variables in key)}
         document = {key: around.pop(key) for key in [*around] if key in own} | document
-    return _around(read(found, document, where), around, where)
+    if found.syntax != "command":
+        document = with_deepspeed(document, beside)
+    return _around(read(found, document, where), around, where, beside)
 
 
-def _around(imported: Imported, around: Document, where: str) -> Imported:
+def _around(imported: Imported, around: Document, where: str, beside: Beside) -> Imported:
     """What stands around the arguments of a command: its variables, its processes, its name."""
+    shared = around.get(f"{LAUNCHER}--config-file")
+    if isinstance(shared, str):
+        if "(processes)" in around:
+            # What is typed has the last word, over the file of the launcher too.
+            processes = placed(
+                imported.workload, imported.plan, "num_gpus",
+                converted(around["(processes)"], "int", where, "processes"), where, "processes",
+            )  # fmt: skip
+            entry = Used("processes", shown(around.pop("(processes)")), ("num_gpus",))
+            imported = replace(imported, plan=processes[1], used=(*imported.used, entry))
+        found = launched(imported, shared, beside)
+        if found is not None:
+            imported = found
+            del around[f"{LAUNCHER}--config-file"]
     workload, plan, used = imported.workload, imported.plan, list(imported.used)
     ignored: list[str] = []
     heavy: list[str] = []
