@@ -1,6 +1,7 @@
 """What keys do, on the program itself."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,11 +13,13 @@ from screen_text import screen_text, settled
 from textual import events
 from textual.binding import Binding
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Static
 
 from vram_advisor import api
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.tui.app import AdvisorApp
+from vram_advisor.tui.forgetting import forget_gone_widgets
 from vram_advisor.tui.main_screen import MainScreen
 from vram_advisor.tui.settings import KEYS, read_settings
 from vram_advisor.tui.situation import Situation
@@ -432,3 +435,57 @@ def test_a_question_without_effect_is_not_asked() -> None:
     assert asked.workload == Workload(method="inference") and asked.plan == Plan()
     assert situation.command() == f"vram-advisor check --model {situation.model}"
     assert replace(situation, gpu_index=1).command().endswith("--gpu-index 1")
+
+
+def test_the_command_says_what_the_settings_would_say_otherwise() -> None:
+    situation = Situation(workload=Workload(method="lora"))
+    plain = f"vram-advisor check --model {situation.model} --method lora"
+    assert situation.command(settings={"lora_r": 16, "theme": "nord"}) == plain
+    assert situation.command(settings={"lora_r": 32}) == f"{plain} --lora-r 16"
+    assert situation.command(settings={"expandable_segments": True}) == f"{plain} --no-expandable-segments"
+    # A habit of inference says nothing to a fine-tune, and no option takes back what a recipe decides.
+    assert situation.command(settings={"context_length": 1024}) == plain
+    assert situation.command(settings={"loss": "liger"}) == f"VRAM_ADVISOR_CONFIG=/dev/null {plain}"
+
+
+def test_a_model_that_is_deleted_and_comes_back_is_said(real: MakeApp, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    text = json.dumps(
+        {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+         "num_attention_heads": 4, "vocab_size": 256}
+    )  # fmt: skip
+    file.write_text(text)
+
+    async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
+        assert not screen.refusal
+        for there in (False, True):
+            if there:
+                file.write_text(text)
+            else:
+                file.unlink()
+            screen._look_at_cards()
+            await settled(pilot)
+            assert ("is not there" in screen.refusal) is not there
+
+    drive(real(str(file)), deed)
+
+
+def test_lists_that_were_closed_are_let_go_of(sampled: MakeApp) -> None:
+    async def deed(pilot: "Pilot[str]", screen: MainScreen) -> None:
+        forget_gone_widgets()
+        before = drawn()
+        for _ in range(5):
+            await pilot.press("g")
+            await pilot.pause()
+            await pilot.press("escape")
+            await pilot.pause()
+        forget_gone_widgets()
+        # The last list may still be told that it is gone.
+        assert drawn() <= before + 60
+
+    drive(sampled("fits"), deed)
+
+
+def drawn() -> int:
+    """Lines that are kept."""
+    return sum(type(each) is Strip for each in gc.get_objects())

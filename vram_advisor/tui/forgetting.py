@@ -1,7 +1,8 @@
-"""What is kept of widgets that are gone, by the library and by Python."""
+"""What is kept of widgets that are gone: by the library, by Python and by the C library."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from contextlib import suppress
 
@@ -15,7 +16,7 @@ def forget_gone_widgets() -> None:
     The library keeps the colours of up to 1,024 drawings in a cache over a method. Its keys hold the drawings themselves,
     and so every line of lists and panels that were closed long ago: tens of MB after an hour. A present widget finds
     its colours again in microseconds. A closed screen is a knot of references to itself; the collector of cycles comes
-    by itself only once a quarter more objects have piled up.
+    by itself only once a quarter more objects have piled up. What became free goes back to the system.
     """
     # Private names: in a version without them there is nothing to let go of.
     with suppress(ImportError, AttributeError):
@@ -23,3 +24,6 @@ def forget_gone_widgets() -> None:
 
         StylesCache.get_inner_outer.cache_clear()
     gc.collect()
+    # Only glibc has this; every thread that worked in the background has a heap of its own, of which free pages stay.
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
