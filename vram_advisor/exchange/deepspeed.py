@@ -95,7 +95,7 @@ def named_file(document: Document, key: str = "deepspeed") -> Prepared:
     file = PurePosixPath(name.strip().replace("\\", "/")).name
     if file not in FILES:
         raise NotModelled(
-            f"{key}: {name[:60]} is a file of its own: write its content in place of its name, or name one of "
+            f"{key}: {name[:60]} is a file of its own: put it beside this one, write its content in place of its name, or name one of "
             f"{', '.join(FILES)}."
         )
     made = {f"{key}.{part}": value for part, value in zip(KEYS, FILES[file], strict=True) if value is not None}

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import PurePath
 
-from vram_advisor.exchange.command_lines import ENVIRONMENT, POSITIONAL, flags, is_beside, split_environment, words_of
+from vram_advisor.exchange.command_lines import POSITIONAL, flags, is_beside, split_environment, words_of
+from vram_advisor.exchange.containers import inside_container
 from vram_advisor.exchange.documents import flatten, parse_mapping
 from vram_advisor.exchange.keys import Document, Program, names
 from vram_advisor.exchange.llama_cpp_flags import SPELLINGS, SWITCHES
@@ -28,7 +29,6 @@ HARMLESS = names(
 )
 PROCESSES = ("--num-processes", "--nproc-per-node", "--num-gpus")
 PYTHON = re.compile(r"FastLanguageModel|FastModel|FastVisionModel|get_peft_model\s*\(|UnslothTrainer")
-IMAGE = re.compile(r"vllm/vllm-openai|llama\.cpp:(?P<kind>server|light|full)")
 MODELFILE = re.compile(r"(?:\s*(?:#[^\n]*)?\n)*\s*FROM[ \t]+\S", re.IGNORECASE)
 COMMAND = re.compile(r"\s*(?:\$ )?(?:[A-Za-z_][A-Za-z0-9_]*=\S* +)*([^\s:=]+)(?=\s|$)")
 
@@ -118,35 +118,9 @@ def _vllm(words: list[str], where: str, environment: Document, wanted: Program |
 
 
 def _container(words: list[str], where: str, environment: Document, wanted: Program | None) -> tuple[Program, Document]:
-    """``docker run`` with an image of vLLM or llama.cpp; the flags of docker itself say which variables and cards."""
-    at = next((i for i, word in enumerate(words) if IMAGE.search(word) and not word.startswith("-")), None)
-    found = IMAGE.search(words[at]) if at is not None else None
-    if at is None or found is None:
-        raise BadInput(f"{where}: of containers only those of vllm/vllm-openai and ggml-org/llama.cpp are estimated.")
-    inside = dict(environment)
-    before = words[1:at]
-    for i, word in enumerate(before):
-        name, equals, value = word.partition("=")
-        if name in ("-e", "--env", "--gpus") and not equals:
-            value = before[i + 1] if i + 1 < len(before) else ""
-        if name in ("-e", "--env") and "=" in value:
-            variable, _, set_to = value.partition("=")
-            inside[f"{ENVIRONMENT}{variable}"] = set_to
-        elif name == "--gpus" and "device=" in value:
-            inside[f"{ENVIRONMENT}CUDA_VISIBLE_DEVICES"] = value.strip("'\"").partition("device=")[2]
-    left = words[at + 1 :]
-    if found[0].startswith("vllm"):
-        left = left[1:] if left[:1] == ["serve"] else left
-        return _vllm(["vllm", "serve", *left], where, inside, wanted)
-    name = "llama-cli" if found["kind"] == "light" else "llama-server"
-    if found["kind"] == "full":
-        name = {"--server": "llama-server", "-s": "llama-server", "--run": "llama-cli", "-r": "llama-cli"}.get(
-            left[0] if left else "", ""
-        )
-        if not name:
-            raise BadInput(f"{where}: of llama.cpp's image full only --server and --run are estimated.")
-        left = left[1:]
-    return _llama([name, *left], where, inside, wanted)
+    inside, variables = inside_container(words, where)
+    read = _vllm if inside[0] == "vllm" else _llama
+    return read(inside, where, environment | variables, wanted)
 
 
 def _lms(words: list[str], where: str, environment: Document, wanted: Program | None) -> tuple[Program, Document]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.exchange.keys import (
@@ -20,6 +19,7 @@ from vram_advisor.exchange.keys import (
     Switches,
     names,
 )
+from vram_advisor.exchange.references import referred, resolved
 from vram_advisor.units.errors import BadInput
 
 BUILDERS: tuple[tuple[str, str], ...] = (
@@ -65,9 +65,6 @@ UNQUANTISED = frozenset({"qwen2", "qwen2_5"})
 """Families without a builder for an NF4 base."""
 PLAIN_OUTPUT = ("gemma.", "gemma2.", "qwen2.{}qwen2_0_5b", "qwen2.{}qwen2_1_5b")
 """Beginnings of builders without an adapter on the output layer, which is the embedding there."""
-REFERENCE = re.compile(r"\$\{([^${}]{1,200})\}")
-DEEPEST, LONGEST = 20, 1000
-"""References from one to the next, and characters of what they make."""
 COMPONENT = "model._component_"
 
 
@@ -129,42 +126,11 @@ BYTE_PAIRS = {
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def _referred(document: Document) -> Document:
-    """A document whose references to other keys, ``${output_dir}/logs``, are their values (OmegaConf).
-
-    Raises:
-        BadInput: a reference leads to itself, or to nothing.
-    """
-    values = dict(document)
-    for _ in range(DEEPEST):
-        found = {key: value for key, value in values.items() if isinstance(value, str) and REFERENCE.search(value)}
-        if not found:
-            return values
-        for key, text in found.items():
-            whole = REFERENCE.fullmatch(text)
-            if whole:
-                values[key] = _target(values, key, whole[1])
-            else:
-                values[key] = REFERENCE.sub(lambda m, key=key: str(_target(values, key, m[1])), text)[:LONGEST]  # type: ignore[misc]
-    key, text = next(iter(found.items()))
-    raise BadInput(f"{key}: {text[:60]}: its references lead back to itself.")
-
-
-def _target(values: Document, key: str, name: str) -> Any:
-    if name in values:
-        return values[name]
-    if ":" in name:
-        # a function of OmegaConf, such as the environment, whose value is not in the file
-        return None
-    raise BadInput(f"{key}: ${{{name}}} refers to a key that is not in the file.")
-
-
 def _prepare(document: Document) -> Prepared:
-    values = _referred(document)
+    values = resolved(document)
     if values.get("optimizer_in_bwd") is None:
         values["optimizer_in_bwd"] = False
-    texts = [value for value in document.values() if isinstance(value, str)]
-    return Prepared(values, referred=frozenset(name for text in texts for name in REFERENCE.findall(text)))
+    return Prepared(values, referred=referred(document))
 
 
 def _head(workload: Workload, plan: Plan) -> tuple[str, ...]:
