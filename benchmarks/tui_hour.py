@@ -4,9 +4,10 @@
 
 The app runs on the real memory model, in this process, on a home of its own without a network and without a GPU. Every
 key is one of those that a person may press; three in a hundred steps are another size of the terminal. Memory is the
-resident set of the process [MB = 10**6 B]. It is compared with that after the first 200 keys: by then all modules have
-been imported, and each kind of screen has been drawn about once. What comes later, the caches of the memory model
-included, counts as growth.
+resident set of the process [MB = 10**6 B]. It is compared with that after a walk through every screen at every size: then
+all modules have been imported, and each kind of picture has been drawn once, the largest too. Random keys alone reach
+some of them late, and the first picture of a screen would count as growth. What comes later counts as growth, the
+caches of the memory model included. The line of 200 keys is printed too.
 """
 
 from __future__ import annotations
@@ -37,7 +38,12 @@ SIZES = ((120, 36), (80, 24), (20, 5), (200, 60), (99, 29), (1, 1))
 STEPS: tuple[str | tuple[int, int], ...] = (KEYS + OFTEN) * 3 + SIZES
 TOTAL, SAMPLE, SEED = 10_000, 500, 1
 FIRST = 200
-"""Keys after which the memory is taken that all later ones are compared with."""
+"""Keys after which the first line is printed."""
+WALK = (
+    "1", "enter", "escape", "2", "v", "v", "v", "v", "3", "4", "e", "escape", "m", "escape", "g", "tab", "tab", "enter",
+    "escape", "escape", "ctrl+p", "escape", "question_mark", "question_mark", "c", "escape",
+)  # fmt: skip
+"""Every screen once."""
 LIMIT = 0.20
 """Growth that is allowed."""
 BURST = 5
@@ -74,11 +80,17 @@ async def hour(total: int, seed: int, sample: int) -> int:
             return
 
     app = Stays(situation=Situation(model="llama-3.1-8b", gpu="rtx-4080", workload=Workload(method="lora")))
-    base, most, broken = 0, 0.0, 0
-    began = last = time.perf_counter()
+    most, broken = 0.0, 0
     async with app.run_test(size=SIZES[0]) as pilot:
-        await settled(pilot)
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            for key in WALK:
+                await pilot.press(key)
+                await settled(pilot)
+        base = resident()
+        print(f"{base / 1e6:.1f} MB after a walk through every screen at {len(SIZES)} sizes")
         print(f"{'keys':>6}  {'MB':>7}  {'growth':>7}  {'ms/key':>7}  {'objects':>8}", flush=True)
+        began = last = time.perf_counter()
         chosen = steps(seed)
         for count in range(1, total + 1):
             step = next(chosen)
@@ -97,7 +109,6 @@ async def hour(total: int, seed: int, sample: int) -> int:
             if count in (FIRST, total) or count % sample == 0:
                 now = time.perf_counter()
                 memory = resident()
-                base = base or memory
                 growth = memory / base - 1
                 most = max(most, growth)
                 each = 1000 * (now - last) / (FIRST if count == FIRST else count % sample or sample)
@@ -113,7 +124,7 @@ async def hour(total: int, seed: int, sample: int) -> int:
     kept = most <= LIMIT and not broken
     print(
         f"{total} keys of seed {seed} in {time.perf_counter() - began:.0f} s: {broken} defects, memory grew by at most "
-        f"{100 * most:.1f} % over {base / 1e6:.1f} MB after {FIRST} keys (limit {100 * LIMIT:.0f} %)"
+        f"{100 * most:.1f} % over the {base / 1e6:.1f} MB after the walk (limit {100 * LIMIT:.0f} %)"
     )
     print("kept" if kept else "missed")
     return 0 if kept else 1
