@@ -1,7 +1,7 @@
 """What a start needs at least and at most, without its graph: enough to tell most plans that fit from those that do not.
 
 At least are weights and caches. The compute buffer is at most what ``ceiling`` says: a bound that is no theorem. Its
-parts are those of recorded graphs, and its factor is half as much again; ``tests`` compare it with graphs.
+parts are those of recorded graphs, with half as much again; graphs of many starts were compared with it.
 """
 
 from __future__ import annotations
