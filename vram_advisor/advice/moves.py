@@ -12,6 +12,8 @@ LENGTHS = ("sequence_length", "context_length")
 """Fields whose change is another job rather than another way to do it."""
 
 Moves = tuple[Move, ...]
+Key = Callable[[Moves], tuple[float, ...]]
+"""An order of sets of moves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -8,13 +8,15 @@ were not needed are taken back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
 from math import prod
 
+from vram_advisor.advice.gathering import Gathering
 from vram_advisor.advice.moves import (
+    Key,
     Known,
     Look,
     Moves,
@@ -24,7 +26,6 @@ from vram_advisor.advice.moves import (
     Try,
     compatible,
     quality_of,
-    shortens,
     tier_of,
     values_of,
 )
@@ -40,9 +41,6 @@ TRUST = 0.6
 """Part of what a set is short by the savings of its single moves that may still come from moves that help each other."""
 LONG = 5
 """Moves from which a lever is searched by halves."""
-
-Key = Callable[[Moves], tuple[float, ...]]
-"""An order of sets of moves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -146,7 +144,7 @@ class _Walk:
                 if key == self.table.smallness and self.needless(moves):
                     continue
                 return moves
-        return None if self.whole else self.gather(key)
+        return None if self.whole else Gathering(self.table, self.levers).best(key)
 
     def needless(self, moves: Moves) -> bool:
         """Whether a set fits without one of its moves, so that it is not the smallest change."""
@@ -262,48 +260,3 @@ class _Walk:
             return 0
         enough = values[0] + (values[-1] - values[0]) * (need - self.room) / (need - least)
         return sum(abs(value - values[0]) < abs(enough - values[0]) for value in values[2:])
-
-    def gather(self, key: Key) -> Moves | None:
-        """More moves than ``AT_ONCE``, of the nearest tier in which so many fit; sequences are cut last in theirs."""
-        moves = [move for lever in self.levers for move in lever]
-        near = [move for move in moves if move.tier != TIERS[-1]]
-        for some in (
-            [move for move in moves if move.tier == TIERS[0]],
-            [move for move in near if not shortens((move,))],
-            near,
-            moves,
-        ):
-            found = self.gathered(some)
-            if found is not None:
-                return self.needed(found, key)
-        return None
-
-    def gathered(self, moves: Sequence[Move]) -> Moves | None:
-        """Moves added one by one, those that save most first, until they fit."""
-        chosen: Moves = ()
-        while (tried := self.table.estimated(chosen)) is None or tried.probability < self.table.probability:
-            used = {self.lever[move] for move in chosen}
-            longer = [(*chosen, move) for move in moves if self.lever[move] not in used and compatible((*chosen, move))]
-            able = [(longer_set, t) for longer_set in longer if (t := self.table.estimated(longer_set)) is not None]
-            if not able:
-                return None
-            best, most = min(able, key=lambda pair: max(pair[1].phases))
-            if tried is not None and max(most.phases) >= max(tried.phases):
-                return None
-            chosen = best
-        return chosen
-
-    def needed(self, chosen: Moves, key: Key) -> Moves:
-        """A set that fits without the moves that it fits without, and with the gentlest of each lever."""
-        for move in sorted(chosen, key=lambda m: key((m,)), reverse=True):
-            without = tuple(m for m in chosen if m is not move)
-            gentler = [
-                tuple(other if m is move else m for m in chosen)
-                for other in self.levers[self.lever[move]]
-                if key((other,)) < key((move,))
-            ]
-            for fewer in (without, *sorted(gentler, key=key)):
-                if compatible(fewer) and self.table.fits(fewer):
-                    chosen = fewer
-                    break
-        return chosen
