@@ -7,22 +7,30 @@ import gc
 from contextlib import suppress
 
 REST = 1.0
-"""Seconds after a list has closed until it is let go of; several that close meanwhile go with it."""
+"""Seconds after a list has closed until its memory is given back; that of several goes together."""
 
 
-def forget_gone_widgets() -> None:
-    """Let go of the widgets that were removed, and of their lines.
+def forget_lines() -> None:
+    """Let the library let go of the lines of widgets that were removed.
 
-    The library keeps the colours of up to 1,024 drawings in a cache over a method. Its keys hold the drawings themselves,
-    and so every line of lists and panels that were closed long ago: tens of MB after an hour. A present widget finds
-    its colours again in microseconds. A closed screen is a knot of references to itself; the collector of cycles comes
-    by itself only once a quarter more objects have piled up. What became free goes back to the system.
+    It keeps the colours of up to 1,024 drawings in a cache over a method. Its keys hold the drawings themselves, and so
+    every line of lists and panels that were closed long ago: tens of MB after an hour. A present widget finds its
+    colours again in microseconds.
     """
     # Private names: in a version without them there is nothing to let go of.
     with suppress(ImportError, AttributeError):
         from textual._styles_cache import StylesCache
 
         StylesCache.get_inner_outer.cache_clear()
+
+
+def forget_gone_widgets() -> None:
+    """Give back the memory of widgets that were removed.
+
+    A closed screen is a knot of references to itself; the collector of cycles comes by itself only once a quarter more
+    objects have piled up.
+    """
+    forget_lines()
     gc.collect()
     # Only glibc has this; every thread that worked in the background has a heap of its own, of which free pages stay.
     with suppress(OSError, AttributeError, TypeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.await_complete import AwaitComplete
 from textual.screen import Screen, ScreenResultType
 
-from vram_advisor.tui.forgetting import REST, forget_gone_widgets
+from vram_advisor.tui.forgetting import REST, forget_gone_widgets, forget_lines
 
 
 class Ready(Screen[ScreenResultType]):
@@ -14,7 +14,8 @@ class Ready(Screen[ScreenResultType]):
     _forgetting = False
 
     def on_screen_resume(self) -> None:
-        """The screen above has closed: it is let go of, but not while the key that closed it is answered."""
+        """The screen above has closed; its memory is given back, but not while the key that closed it is answered."""
+        forget_lines()
         if not self._forgetting:
             self._forgetting = True
             self.set_timer(REST, self._forget)
