@@ -23,6 +23,7 @@ from vram_advisor.memory.llama_cpp.node import HOST
 from vram_advisor.memory.llama_cpp.occupied import Occupied, occupied
 from vram_advisor.memory.llama_cpp.overhead import context_bytes, pool_bytes
 from vram_advisor.memory.llama_cpp.parts import OTHER_BUILDS
+from vram_advisor.memory.llama_cpp.scheduler import COPIES
 from vram_advisor.memory.llama_cpp.session import Sizes, sizes
 from vram_advisor.memory.llama_cpp.start import file_type, start_of, weights_of
 
@@ -90,7 +91,9 @@ def ceiling(model: ModelSpec, options: LlamaCppOptions, counted: Sizes, held: Oc
     if model.architecture == "gemma3n_text":
         width += STREAMS_ALIVE * STREAMS * model.hidden_size
     numbers = tokens * width
-    numbers += 2 * counted.n_outputs * model.vocab_size + 2 * tokens * cells
+    numbers += 2 * counted.n_outputs * model.vocab_size
+    # Several GPUs work on several batches at once, each with its mask.
+    numbers += 2 * tokens * cells * (COPIES if options.num_gpus > 1 else 1)
     keys = max((key_width(a) + (0 if a.kind == "mla" else a.value_size) for a in attentions), default=0)
     if not held.flash:
         numbers += 2 * tokens * cells * max((a.num_attention_heads for a in attentions), default=0)
