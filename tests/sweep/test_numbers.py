@@ -8,10 +8,12 @@ import pytest
 from vram_advisor.domain.coefficients import NOMINAL
 from vram_advisor.domain.plan import Plan, Workload
 from vram_advisor.domain.recipe import recipe
+from vram_advisor.domain.sweep import Question
 from vram_advisor.memory.timeline import estimate_training, training_numbers
 from vram_advisor.memory.usable import device_from_spec
-from vram_advisor.sources.catalog_gpus import find_gpu
+from vram_advisor.sources.catalog_gpus import find_gpu, list_gpus
 from vram_advisor.sources.catalog_models import find_model
+from vram_advisor.sweep.kinds import kinds
 
 CASES: tuple[dict[str, Any], ...] = (
     {"model": "llama-3.1-8b", "method": "lora", "quantization": "bf16"},
@@ -42,3 +44,11 @@ def test_numbers_alone_are_those_of_the_estimate(case: dict[str, Any], scale: fl
             whole.minimum_mean,
             whole.minimum_sd,
         )
+
+
+def test_cards_with_other_kernels_are_of_another_kind() -> None:
+    """On Windows a card of NVIDIA has no flash attention, and what the catalogue knows no kernels of is as on Linux."""
+    question = Question(Workload(method="lora"), Plan())
+    for system, count in (("linux", 3), ("windows", 4)):
+        cards = [device_from_spec(card, 1, system) for card in list_gpus()]
+        assert len(kinds([question], cards).examples) == count

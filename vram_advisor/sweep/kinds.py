@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vram_advisor.advice.options import lacks_bf16
 from vram_advisor.domain.coefficients import NOMINAL
 from vram_advisor.domain.gpu import Device
+from vram_advisor.domain.kernels import fused_attention
 from vram_advisor.domain.sweep import Question
 from vram_advisor.memory.llama_cpp.overhead import context_bytes as llama_cpp_context
 from vram_advisor.memory.overhead import context_bytes, workspace_name
@@ -20,7 +21,7 @@ Whole = npt.NDArray[np.int64]
 Kind = tuple[object, ...]
 
 TORCH, LLAMA_CPP, SERVER = range(3)
-"""Families of programs by what of a card their estimate depends on: the context and the kernels' workspace; the
+"""Families of programs by what of a card their estimate depends on: the context, its kernels and their workspace; the
 context; all of the card, because the program sizes itself by it."""
 BOUNDLESS = 1 << 60
 """Memory of a card that nothing presses against [B]."""
@@ -37,7 +38,8 @@ def family(question: Question) -> int:
 def kind_of(family: int, device: Device) -> Kind:
     """What an estimate of a family depends on, context left out."""
     if family == TORCH:
-        return (TORCH, workspace_name(device), lacks_bf16(device))
+        fused = [fused_attention(device.compute_capability, device.system, dtype) for dtype in ("bf16", "fp16")]
+        return (TORCH, workspace_name(device), lacks_bf16(device), *fused)
     if family == LLAMA_CPP:
         return (LLAMA_CPP,)
     return (SERVER, device.total_bytes, device.free_bytes, device.sm_count, device.compute_capability, device.name)
