@@ -51,14 +51,20 @@ class _Live:
         self.alive: dict[Amount, int] = {}
         self.total = list(ZERO)
         """Bytes per symbol; an amount is of one symbol."""
+        self.sum = 0
+        """Over all symbols: a moment that covers another has no smaller one."""
         self.moments: list[Moment] = []
+        self.sums: list[int] = []
+        """Of the moments."""
 
     def take(self, buffer: Amount) -> None:
         owners = self.alive.get(buffer, 0)
         self.alive[buffer] = owners + 1
         if not owners:
             i = INDEX[buffer.rows]
-            self.total[i] += buffer.size[i]
+            size = buffer.size[i]
+            self.total[i] += size
+            self.sum += size
 
     def free(self, buffer: Amount) -> None:
         owners = self.alive[buffer] - 1
@@ -67,24 +73,37 @@ class _Live:
         else:
             del self.alive[buffer]
             i = INDEX[buffer.rows]
-            self.total[i] -= buffer.size[i]
+            size = buffer.size[i]
+            self.total[i] -= size
+            self.sum -= size
 
     def note(self) -> None:
         """Remember this moment unless another is at least as large in every symbol."""
-        if self._open(tuple(self.total)):
-            self.moments.append(Moment(tuple(self.total), tuple(self.alive)))
+        now = tuple(self.total)
+        if self._open(now, self.sum):
+            self._keep(Moment(now, tuple(self.alive)), self.sum)
 
     def add(self, moment: Moment) -> None:
         """The same for a moment that was played before."""
-        if self._open(moment.size):
-            self.moments.append(moment)
+        total = sum(moment.size)
+        if self._open(moment.size, total):
+            self._keep(moment, total)
 
-    def _open(self, now: Size) -> bool:
+    def _keep(self, moment: Moment, total: int) -> None:
+        self.moments.append(moment)
+        self.sums.append(total)
+
+    def _open(self, now: Size, total: int) -> bool:
         """Whether no moment covers this one; those that it covers are forgotten."""
-        for moment in self.moments:
-            if all(map(int.__ge__, moment.size, now)):
-                return False
-        self.moments = [m for m in self.moments if not all(map(int.__ge__, now, m.size))]
+        covered = []
+        for i, moment in enumerate(self.moments):
+            if self.sums[i] >= total:
+                if all(map(int.__ge__, moment.size, now)):
+                    return False
+            elif all(map(int.__ge__, now, moment.size)):
+                covered.append(i)
+        for i in reversed(covered):
+            del self.moments[i], self.sums[i]
         return True
 
 
@@ -96,15 +115,16 @@ def profile(tape: Tape, source: Value | None, result: Value, gradient: Amount | 
         result: the output; it is counted in the forward moments and handed on.
         gradient: the gradient that arrives for ``result``; None where the recording ends in a scalar.
     """
-    forward = _forward(tape, source, result, saving=True)
-    forgetful = _forward(tape, source, result, saving=False)
+    ends = _ends(tape, result)
+    forward = _forward(tape, source, ends, saving=True)
+    forgetful = _forward(tape, source, ends, saving=False)
     saved = _Live()
     for operation in tape.operations:
         for buffer in operation.saved:
             if source is None or buffer is not source.buffer:
                 saved.take(buffer)
     backward = _backward(tape, source, result, gradient)
-    again = _recompute(tape, source, result, gradient, backward)
+    again = _recompute(tape, source, result, gradient, ends, backward)
     kept = sum(p.size[0] for o in tape.operations for p in o.parameters) if tape.keep_gradients else 0
     return Profile(
         tuple(forward.moments),
@@ -116,26 +136,36 @@ def profile(tape: Tape, source: Value | None, result: Value, gradient: Amount | 
     )
 
 
-def _forward(
-    tape: Tape, source: Value | None, result: Value, saving: bool, start: Sequence[Amount] = (), stop: int | None = None
-) -> _Live:
-    # Frames that early stopping leaves by an exception hold their variables until then.
+def _ends(tape: Tape, result: Value) -> dict[int, list[Amount]]:
+    """Buffers by the operation that uses them last; frames that early stopping leaves by an exception hold their
+    variables until then."""
     operations = tape.operations
     last: dict[Amount, int] = {}
     for i, operation in enumerate(operations):
         for v in operation.inputs:
             last[v.buffer] = i
         if operation.output is not None:
-            last.setdefault(operation.output.buffer, i)
-            last[operation.output.buffer] = max(last[operation.output.buffer], i)
+            last[operation.output.buffer] = i
     last[result.buffer] = len(operations)
+    ends: dict[int, list[Amount]] = {}
+    for buffer, i in last.items():
+        ends.setdefault(i, []).append(buffer)
+    return ends
+
+
+def _forward(
+    tape: Tape,
+    source: Value | None,
+    ends: dict[int, list[Amount]],
+    saving: bool,
+    start: Sequence[Amount] = (),
+    stop: int | None = None,
+) -> _Live:
+    operations = tape.operations
     live = _Live()
     for buffer in start:
         live.take(buffer)
     born: set[Amount] = {source.buffer} if source is not None else set()
-    ends: dict[int, list[Amount]] = {}
-    for buffer, i in last.items():
-        ends.setdefault(i, []).append(buffer)
     for i, operation in enumerate(operations[:stop]):
         cut = (
             stop is not None
@@ -268,7 +298,14 @@ def _before_first_saved(tape: Tape, source: Value | None, result: Value, gradien
     return tuple(dict.fromkeys(waiting.values()))
 
 
-def _recompute(tape: Tape, source: Value | None, result: Value, gradient: Amount | None, backward: _Live) -> _Live:
+def _recompute(
+    tape: Tape,
+    source: Value | None,
+    result: Value,
+    gradient: Amount | None,
+    ends: dict[int, list[Amount]],
+    backward: _Live,
+) -> _Live:
     # Non-reentrant checkpointing stops the second forward pass once the last saved buffer is back
     # (torch/utils/checkpoint.py, early_stop): inputs are packed before the operation allocates its output.
     stop = 0
@@ -276,7 +313,7 @@ def _recompute(tape: Tape, source: Value | None, result: Value, gradient: Amount
         if operation.saved:
             stop = i + 1
     start = _before_first_saved(tape, source, result, gradient)
-    live = _forward(tape, source, result, saving=True, start=start, stop=stop)
+    live = _forward(tape, source, ends, saving=True, start=start, stop=stop)
     for moment in backward.moments:
         live.add(moment)
     return live

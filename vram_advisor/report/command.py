@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -24,18 +24,24 @@ def options(workload: Workload, plan: Plan, settings: Mapping[str, Any] | None =
             value = getattr(record, field.name)
             if field.name in idle or value is None or (value == field.default and field.name not in against):
                 continue
-            option = f"--{field.name.replace('_', '-')}"
-            if value is True:
-                words.append(option)
-            elif value is False:
-                words.append(f"--no-{field.name.replace('_', '-')}")
-            elif isinstance(value, tuple):
-                words += [option, *value] if value else []
-            elif isinstance(value, float):
-                words += [option, f"{value:g}"]
-            else:
-                words += [option, str(value)]
+            words += _words(field.name, value)
     return words
+
+
+def named_options(records: Sequence[Any]) -> list[str]:
+    """Words of the options of other records that say more than their defaults do; a field's name is its option."""
+    said = [(field.name, getattr(r, field.name), field.default) for r in records for field in fields(r)]
+    return [word for name, value, default in said if value not in (None, default) for word in _words(name, value)]
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """An option and its value."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    if isinstance(value, tuple):
+        return [f"--{option}", *value] if value else []
+    return [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
 
 
 def command_line(
