@@ -1,5 +1,6 @@
 """Every test runs on a machine without a GPU, without a network and without anybody's settings."""
 
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ SETTINGS = (
     "VRAM_ADVISOR_DATA_DIR",
 )  # fmt: skip
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+# What a shell starts behind "&" ignores SIGINT, what nohup starts SIGHUP, and both hand that on to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -103,10 +103,7 @@ def test_a_worker_that_never_answers_is_ended_at_the_limit(place: Path) -> None:
 @pytest.fixture
 def running(place: Path) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, as far as its first worker trains."""
-    # What was started by nohup ignores SIGHUP and hands that on to what it starts.
-    heeded = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     program = subprocess.Popen(command(place, "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGHUP, heeded)
     yield program
     program.kill()
     program.communicate()
