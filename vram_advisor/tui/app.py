@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.theme import Theme
 
 from vram_advisor.report.look import Look
-from vram_advisor.tui.forgetting import REST, forget_gone_widgets
+from vram_advisor.tui.forgetting import REST, forget_gone_widgets, share_one_heap
 from vram_advisor.tui.main_screen import MainScreen
 from vram_advisor.tui.palette import Command, palette
 from vram_advisor.tui.screens.picker import Entry, Picker
@@ -77,6 +77,7 @@ class AdvisorApp(App[str]):
 
     def on_mount(self) -> None:
         """Keys of the user, and the main screen."""
+        share_one_heap()
         self.set_keymap(self.settings.keys)
         self.push_screen(MainScreen(self.look, self._situation, self._now))
         if self._complaint:

@@ -1,13 +1,22 @@
-"""What is kept of widgets that are gone: by the library, by Python and by the C library."""
+"""What is kept of widgets that are gone and of models that were left: by libraries, by Python and by the C library."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 from contextlib import suppress
+from typing import Any
 
 REST = 1.0
 """Seconds after a list has closed until its memory is given back; that of several goes together."""
+ONE_HEAP = (-8, 1)
+"""glibc ``malloc.h`` M_ARENA_MAX, and how many."""
+
+
+def share_one_heap() -> None:
+    """Let all threads allocate from one heap; otherwise each that works in the background has one that rarely shrinks."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(*ONE_HEAP)
 
 
 def forget_lines() -> None:
@@ -24,14 +33,30 @@ def forget_lines() -> None:
         StylesCache.get_inner_outer.cache_clear()
 
 
+def forget_places() -> None:
+    """The same for where widgets were: rectangles of every size that the terminal has had."""
+    with suppress(ImportError):
+        from textual.css.scalar import Scalar
+        from textual.geometry import Region
+
+        for kept in (*vars(Region).values(), *vars(Scalar).values()):
+            clear: Any = getattr(kept, "cache_clear", None)
+            if clear is not None:
+                clear()
+
+
 def forget_gone_widgets() -> None:
-    """Give back the memory of widgets that were removed.
+    """Give back the memory of widgets that were removed, and of what was computed for them.
 
     A closed screen is a knot of references to itself; the collector of cycles comes by itself only once a quarter more
     objects have piled up.
     """
+    from vram_advisor.memory.forgetting import forget_steps
+
     forget_lines()
+    forget_places()
+    forget_steps()
     gc.collect()
-    # Only glibc has this; every thread that worked in the background has a heap of its own, of which free pages stay.
+    # Only glibc has this.
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
