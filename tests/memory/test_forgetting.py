@@ -3,7 +3,7 @@
 from vram_advisor import api
 from vram_advisor.domain.plan import Workload
 from vram_advisor.memory.blocks import play_block
-from vram_advisor.memory.forgetting import forget_steps
+from vram_advisor.memory.forgetting import forget_parts
 from vram_advisor.memory.step import compile_step
 
 
@@ -14,6 +14,6 @@ def test_nothing_is_kept_and_the_answer_is_the_same() -> None:
 
     before = ask()
     assert play_block.cache_info().currsize and compile_step.cache_info().currsize
-    forget_steps()
+    forget_parts()
     assert not play_block.cache_info().currsize and not compile_step.cache_info().currsize
     assert ask() == before

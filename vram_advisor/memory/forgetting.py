@@ -1,13 +1,17 @@
-"""What was played is let go of: a program that stays open has little use for the steps of models it has left."""
+"""What was computed is let go of: a program that stays open has little use for the parts of questions it has left."""
 
 from __future__ import annotations
 
-from vram_advisor.memory.blocks import play_block
-from vram_advisor.memory.step import compile_step
-from vram_advisor.memory.timeline import step_of
+import sys
+from typing import Any
 
 
-def forget_steps() -> None:
-    """Drop every layer and step that was played; the next question plays its own again, in some 10 ms."""
-    for cached in (step_of, compile_step, play_block):
-        cached.cache_clear()
+def forget_parts() -> None:
+    """Empty every cache of this room; the next question computes its own parts again, in some 10 ms."""
+    for name, module in list(sys.modules.items()):
+        if not name.startswith(f"{__package__}."):
+            continue
+        for kept in list(vars(module).values()):
+            clear: Any = getattr(kept, "cache_clear", None)
+            if clear is not None:
+                clear()

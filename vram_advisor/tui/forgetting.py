@@ -51,11 +51,11 @@ def forget_gone_widgets() -> None:
     A closed screen is a knot of references to itself; the collector of cycles comes by itself only once a quarter more
     objects have piled up.
     """
-    from vram_advisor.memory.forgetting import forget_steps
+    from vram_advisor.memory.forgetting import forget_parts
 
     forget_lines()
     forget_places()
-    forget_steps()
+    forget_parts()
     gc.collect()
     # Only glibc has this.
     with suppress(OSError, AttributeError, TypeError):
