@@ -33,6 +33,7 @@ PROGRAMS = (
 )  # fmt: skip
 RUNS_REFUSED = re.compile(
     r"FSDP2 does not support load_in_8bit or load_in_4bit with (dpo|orpo|kto)|Muon optimizer is currently incompatible"
+    r"|FSDP2 not compatible with adamw_(bnb_)?8bit"
 )
 """What a program does not run at all, however it is written."""
 
