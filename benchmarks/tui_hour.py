@@ -27,15 +27,10 @@ from typing import Any
 
 import psutil
 
-KEYS = (
-    "up", "down", "left", "right", "h", "j", "k", "l", "enter", "escape", "tab", "shift+tab", "m", "g", "v", "a", "u", "p",
-    "e", "y", "c", "1", "2", "3", "4", "question_mark", "ctrl+p", "pageup", "pagedown", "home", "end", "backspace", "7", "x",
-    "ctrl+z", "space",
-)  # fmt: skip
-OFTEN = ("escape",) * 14 + ("up", "down", "left", "right", "enter") * 3
-"""Keys that come more often: back to the main screen, and around on it."""
-SIZES = ((120, 36), (80, 24), (20, 5), (200, 60), (99, 29), (1, 1))
-STEPS: tuple[str | tuple[int, int], ...] = (KEYS + OFTEN) * 3 + SIZES
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from any_keys import BURST, SIZES, STEPS
+
 TOTAL, SAMPLE, SEED = 10_000, 500, 1
 FIRST = 200
 """Keys after which the first line is printed."""
@@ -46,8 +41,6 @@ WALK = (
 """Every screen once."""
 LIMIT = 0.20
 """Growth that is allowed."""
-BURST = 5
-"""Steps that come before the first of them has to be answered, as when a key is held."""
 
 
 def steps(seed: int) -> Iterator[str | tuple[int, int]]:

@@ -7,6 +7,8 @@ import pytest
 from vram_advisor import api
 from vram_advisor.cli.app import run
 from vram_advisor.domain.imported import Imported
+from vram_advisor.domain.plan import Plan, Workload
+from vram_advisor.exchange.files import export_run
 from vram_advisor.units.errors import BadInput, Missing, NotModelled
 
 AXOLOTL = """
@@ -291,3 +293,11 @@ def test_a_run_reads_nothing_outside_its_folder(name: str, tmp_path: Path) -> No
     (inside / "run.yml").write_text(f'{AXOLOTL}deepspeed: "{name.format(tmp_path)}"\n')
     with pytest.raises(NotModelled, match="is a file of its own"):
         api.read_run(inside / "run.yml")
+
+
+def test_a_file_says_what_the_program_does_not_start() -> None:
+    """Axolotl wants torch's 8-bit states under FSDP2."""
+    for optimizer, said in (("adamw_bnb_8bit", True), ("adamw_torch_8bit", False)):
+        plan = Plan(optimizer=optimizer, sharding="fsdp_full", num_gpus=4)
+        text = export_run("axolotl", "llama-2-7b", Workload(method="full"), plan).text
+        assert ("does not start FSDP2 with this optimizer" in text) is said

@@ -184,7 +184,11 @@ def _finish(document: Document, workload: Workload, plan: Plan) -> Document:
 
 def _head(workload: Workload, plan: Plan) -> tuple[str, ...]:
     many = f" --num-processes {plan.num_gpus}" if plan.num_gpus > 1 else ""
-    return (f"axolotl train FILE{many}", "datasets and learning_rate are examples: put your own in their place")
+    said = [f"axolotl train FILE{many}", "datasets and learning_rate are examples: put your own in their place"]
+    if plan.sharding in ("fsdp_full", "fsdp_grad_op") and plan.optimizer == "adamw_bnb_8bit":
+        # utils/schemas/validation.py check_fsdp2_w_8bit_optimizer
+        said.append("Axolotl does not start FSDP2 with this optimizer: check --optimizer adamw_torch_8bit in its place")
+    return tuple(said)
 
 
 PROGRAM = Program(
